@@ -1,0 +1,333 @@
+"""What an index says: files, projects, the list of projects.
+
+Frozen values; an edit returns a new value, equal to the old one when there is nothing to do. All policy about what may enter a
+record stands here, so that it can be asked inside every compare-and-swap.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import cached_property
+from itertools import count
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from packaging.utils import (
+    BuildTag,
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    NormalizedName,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import InvalidVersion, Version
+
+from .errors import ArtifactDeleted, ArtifactExists, ProjectClosed
+
+
+class Existing(Enum):
+    """What happens to a release file that is published already with other bytes."""
+
+    REFUSE = "refuse"
+    KEEP = "keep"
+    REPLACE = "replace"
+
+
+class Outcome(Enum):
+    """What became of one artifact."""
+
+    PUBLISHED = "published"
+    PRESENT = "already there"
+    KEPT = "kept as published before"
+    REPLACED = "published in place of the one before"
+
+
+class Identity(NamedTuple):
+    """What the name of a release file parses to: two spellings of one name are one file.
+
+    :ivar kind: ``.whl``, or the format of an sdist.
+    :ivar tags: of a wheel, expanded and in lower case.
+    """
+
+    project: NormalizedName
+    version: Version
+    kind: str
+    build: BuildTag = ()
+    tags: frozenset[str] = frozenset()
+
+
+# The longest first, so that `.tar.gz` is not taken for `.gz`. Only the first two are published (PEP 625 and its past);
+# an older index may hold the others.
+_SDIST_KINDS = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tar", ".tgz", ".tbz")
+_FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\Z")
+_WHEEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._]*[A-Za-z0-9])?\Z")
+_WHEEL_TAG = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*\Z")
+_PROJECT = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
+
+
+def is_normalized(name: str) -> bool:
+    """Tell whether *name* is a normalised project name (PEP 503), and so may be a directory of the index."""
+    return bool(_PROJECT.match(name))
+
+
+def parse_filename(filename: str) -> Identity:
+    """Parse the name of a wheel (binary distribution format) or an sdist (PEP 625, and the names from before it).
+
+    Stricter than :mod:`packaging.utils`, which lets pass non-ASCII letters, blanks and empty names.
+
+    :raises ValueError: it is no such name; the text says why.
+    """
+    if not _FILENAME.match(filename):
+        raise ValueError("a file name has ASCII letters, digits and . _ - + ! only, and begins with a letter or digit")
+    if filename.endswith(".whl"):
+        return _parse_wheel(filename)
+    for kind in _SDIST_KINDS:
+        if filename.endswith(kind):
+            return _parse_sdist(filename.removesuffix(kind), kind)
+    raise ValueError("the name is neither that of a wheel (.whl) nor of an sdist (.tar.gz)")
+
+
+def _parse_wheel(filename: str) -> Identity:
+    try:
+        project, version, build, tags = parse_wheel_filename(filename)
+    except (InvalidWheelFilename, InvalidVersion) as error:
+        raise ValueError(f"the name is not that of a wheel ({error})") from error
+    parts = filename.removesuffix(".whl").split("-")
+    if not _WHEEL_NAME.match(parts[0]) or not all(_WHEEL_TAG.match(tag) for tag in parts[-3:]) or parts[-1].endswith(".whl"):
+        raise ValueError("the name is not that of a wheel (NAME-VERSION-PYTHON-ABI-PLATFORM.whl)")
+    return Identity(project, version, ".whl", build, frozenset(str(tag) for tag in tags))
+
+
+def _parse_sdist(stem: str, kind: str) -> Identity:
+    try:
+        project, version = parse_sdist_filename(f"{stem}.tar.gz")
+    except (InvalidSdistFilename, InvalidVersion) as error:
+        raise ValueError(f"the name is not that of an sdist ({error})") from error
+    if not is_normalized(project):
+        raise ValueError("the name is not that of an sdist (NAME-VERSION.tar.gz)")
+    return Identity(project, version, kind)
+
+
+@dataclass(frozen=True)
+class File:
+    """An entry of a project's record (PEP 691, PEP 700).
+
+    :ivar url: relative to the project's directory and percent-encoded; an inherited record may hold an absolute one.
+    :ivar hashes: hex digests by name of algorithm; ours always have ``sha256``.
+    :ivar size: in bytes.
+    :ivar upload_time: ``yyyy-mm-ddThh:mm:ss[.ffffff]Z``; None where an inherited record says none.
+    :ivar requires_python: a specifier (PEP 345), white space collapsed.
+    :ivar core_metadata: hashes of the sidecar ``URL.metadata`` (PEP 658, PEP 714), True where it is there unhashed.
+    :ivar yanked: False, True, or the reason (PEP 592).
+    :ivar extra: keys that this version does not know; kept.
+    """
+
+    filename: str
+    url: str
+    hashes: Mapping[str, str]
+    size: int
+    upload_time: str | None
+    requires_python: str | None = None
+    core_metadata: Mapping[str, str] | bool = False
+    yanked: bool | str = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def sha256(self) -> str:
+        """The digest that decides whether two files are the same; empty where an inherited record has none."""
+        return self.hashes.get("sha256", "")
+
+    @property
+    def key(self) -> str:
+        """The object's key relative to the project's directory."""
+        return unquote(self.url)
+
+    @cached_property
+    def identity(self) -> Identity | str:
+        """What the name parses to; the case-folded name where it does not parse (an inherited record may hold anything)."""
+        return _identity(self.filename)
+
+
+def _identity(filename: str) -> Identity | str:
+    try:
+        return parse_filename(filename)
+    except ValueError:
+        return filename.casefold()
+
+
+class Status(NamedTuple):
+    """A project's status marker (PEP 792)."""
+
+    marker: str = "active"
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Used:
+    """A key that was once listed, or condemned as an orphan: it is never named again.
+
+    :ivar key: relative to the project's directory.
+    :ivar time: when it entered, as ``upload_time``; readers of an older page may want the object for a day from then.
+    """
+
+    key: str
+    time: str
+
+    @property
+    def directory(self) -> str:
+        """What is compared: the directory that says the bytes, names case-folded as some file systems do."""
+        return self.key.rpartition("/")[0].casefold() or self.key.casefold()
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """The name of a deleted file and the digest of its bytes: other bytes never come under that name."""
+
+    filename: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project's record: the truth about its files.
+
+    :ivar serial: how often the record changed; 0 where there is none yet.
+    :ivar versions: every version that has or had a file, normalised (PEP 700).
+    :ivar listed: root record and root page were both seen to name the project.
+    :ivar conditions: mark of the store that was probed for conditional writes.
+    :ivar withheld: files of a quarantined project: not offered, not forgotten.
+    :ivar extra: unknown top-level keys; kept. ``extra_meta``: those of ``meta``.
+    """
+
+    name: str
+    files: tuple[File, ...] = ()
+    versions: tuple[str, ...] = ()
+    status: Status = Status()
+    serial: int = 0
+    listed: bool = False
+    conditions: str | None = None
+    used: tuple[Used, ...] = ()
+    deleted: tuple[Deleted, ...] = ()
+    withheld: tuple[File, ...] = ()
+    api_version: tuple[int, int] = (1, 4)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra_meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def free_key(self, filename: str, sha256: str) -> str:
+        """Return the first key that says these bytes and was never used: ``SHA256[:32]/FILENAME``, then ``SHA256[:32]-2/…``."""
+        taken = {used.directory for used in self.used}
+        names = (sha256[:32] if n == 1 else f"{sha256[:32]}-{n}" for n in count(1))
+        return f"{next(name for name in names if name not in taken)}/{filename}"
+
+    def judge(self, new: File, existing: Existing) -> Outcome:
+        """Say what adding *new* comes to. Equal bytes are recognised before any clash is judged.
+
+        :raises PublishRefused: the record does not take it.
+        """
+        twins = self._twins(new)
+        if self.status.marker == "quarantined":
+            raise ProjectClosed(self.name, *self.status)
+        if any(twin.sha256 == new.sha256 for twin in twins):
+            # An entry equal in every field, the time included, is our own from an attempt whose reply was lost.
+            return Outcome.PUBLISHED if new in twins else Outcome.PRESENT
+        if twins and existing is Existing.KEEP:
+            return Outcome.KEPT
+        self._refuse(new, twins, existing)
+        return Outcome.REPLACED if twins else Outcome.PUBLISHED
+
+    def add(self, new: File, existing: Existing) -> Project:
+        """Return the record with *new* in it, in place of files of the same identity if *existing* says so.
+
+        :raises PublishRefused: see :meth:`judge`.
+        """
+        outcome = self.judge(new, existing)
+        if outcome in (Outcome.PRESENT, Outcome.KEPT) or new in self.files:
+            return self
+        twins = self._twins(new)
+        return replace(
+            self,
+            files=(*(file for file in self.files if file not in twins), new),
+            versions=versions_of([new], self.versions),
+            used=(*self.used, *(Used(twin.key, new.upload_time or "") for twin in twins)),
+        )
+
+    def adopt(self, found: Iterable[File]) -> tuple[Project, tuple[str, ...]]:
+        """Return the record with the files of an older index in it, and why some of them were left out."""
+        project, left_out = self, []
+        for file in (file for file in found if not self.holds(file.key)):
+            if reason := project._unadoptable(file):
+                left_out.append(f"{file.filename} was left out: {reason}")
+            else:
+                project = project._with(file)
+        return project, tuple(left_out)
+
+    def held(self, file: File) -> File:
+        """Return the file that stands for *file*: the one with its bytes, else one of the same identity."""
+        twins = self._twins(file)
+        return next((twin for twin in twins if twin.sha256 == file.sha256), twins[0])
+
+    def holds(self, key: str) -> bool:
+        """Tell whether a file, offered or withheld, lies under *key* (relative to the project's directory)."""
+        return any(file.key == key for file in (*self.files, *self.withheld))
+
+    def _with(self, file: File) -> Project:
+        """A file found in a quarantined project is as little offered as the others."""
+        versions = versions_of([file], self.versions)
+        if self.status.marker == "quarantined":
+            return replace(self, withheld=(*self.withheld, file), versions=versions)
+        return replace(self, files=(*self.files, file), versions=versions)
+
+    def _twins(self, new: File) -> tuple[File, ...]:
+        """Files of the same identity. An adopted index may hold several spellings of one."""
+        return tuple(file for file in (*self.files, *self.withheld) if file.identity == new.identity)
+
+    def _refuse(self, new: File, twins: tuple[File, ...], existing: Existing) -> None:
+        if self.status.marker == "archived":
+            raise ProjectClosed(self.name, *self.status)
+        if deleted := self._deleted_otherwise(new):
+            raise ArtifactDeleted(self.name, new.filename, deleted=deleted, offered=new.sha256)
+        if twins and existing is not Existing.REPLACE:
+            raise ArtifactExists(self.name, new.filename, published=twins[0].sha256, offered=new.sha256)
+
+    def _deleted_otherwise(self, new: File) -> str | None:
+        """The digest of a deleted file of the same identity, unless these very bytes were deleted."""
+        digests = [d.sha256 for d in self.deleted if _identity(d.filename) == new.identity]
+        return digests[0] if digests and new.sha256 not in digests else None
+
+    def _unadoptable(self, file: File) -> str | None:
+        if Used(file.key, "").directory in {used.directory for used in self.used}:
+            return "it was replaced or deleted before"
+        if self._twins(file):
+            return "the project holds this release file already"
+        if self._deleted_otherwise(file):
+            return "a file of this name was deleted, and these are other bytes"
+        return None
+
+
+def versions_of(files: Iterable[File], before: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return *before* and every version of a file, normalised and once (PEP 700); a version may stay when its files go."""
+    found = (str(file.identity.version) for file in files if isinstance(file.identity, Identity))
+    return tuple(dict.fromkeys((*before, *found)))
+
+
+@dataclass(frozen=True)
+class ProjectList:
+    """The root record: every project that was ever listed. It only grows.
+
+    :ivar projects: unknown keys of each entry, by normalised name.
+    """
+
+    projects: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    serial: int = 0
+    conditions: str | None = None
+    api_version: tuple[int, int] = (1, 4)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra_meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def add(self, names: Iterable[str]) -> ProjectList:
+        """Return the list with *names* (normalised) in it."""
+        new: dict[str, Mapping[str, Any]] = {name: {} for name in names if name not in self.projects}
+        return replace(self, projects={**self.projects, **new}) if new else self

@@ -1,0 +1,325 @@
+"""The simple index: values to and from PEP 691 JSON, values to PEP 503 HTML, and the keys of its documents.
+
+JSON is the record and HTML is derived from it; both say API version 1.4 (PEP 629, 658, 691, 700, 714, 792). HTML is frozen there
+(PEP 833). What a record holds beyond what this version knows is kept and written back.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+from .errors import UnsupportedIndex
+from .model import Deleted, File, Project, ProjectList, Status, Used, is_normalized, versions_of
+
+#: Content types of the two forms (PEP 691).
+JSON_TYPE = "application/vnd.pypi.simple.v1+json"
+HTML_TYPE = "text/html; charset=utf-8"
+
+ROOT_RECORD = "index.json"
+ROOT_PAGE = "index.html"
+
+_STATUSES = ("active", "archived", "deprecated", "quarantined")
+_SERIAL = re.compile(rb'<meta name="pypiprivate:serial" content="([0-9]{1,18})">')
+# Our serial stands in the head, before anything that a project could have written.
+_HEAD = 1024
+
+
+def record_key(project: str) -> str:
+    """Return the key of a project's record."""
+    return f"{project}/index.json"
+
+
+def page_key(project: str) -> str:
+    """Return the key of a project's page."""
+    return f"{project}/index.html"
+
+
+def url_of(key: str) -> str:
+    """Return the relative URL of *key*, relative to the project's directory too: ``+`` is ``%2B``, which is the same for all."""
+    return quote(key)
+
+
+def projects_with_page(keys: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of the project directories among *keys* that have a page."""
+    directories = (key.removesuffix("/index.html") for key in keys if key.endswith("/index.html"))
+    return tuple(sorted(name for name in directories if is_normalized(name)))
+
+
+def legacy_filenames(project: str, keys: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of what lies right in a project's directory and may be a file of an older index."""
+    names = (key.removeprefix(f"{project}/") for key in keys)
+    return tuple(name for name in names if "/" not in name and name not in ("", "index.html", "index.json"))
+
+
+# -- JSON ---------------------------------------------------------------------------------------------------------------------
+
+
+def project_to_json(project: Project) -> bytes:
+    """Write a project's record (PEP 691, PEP 700, PEP 792). Keys of our own begin with ``_``; there are no nulls."""
+    document: dict[str, Any] = {
+        **project.extra,
+        "meta": _meta(project),
+        "name": project.name,
+        "versions": list(project.versions),
+        "files": [_file_to_json(file) for file in project.files],
+    }
+    if project.status != Status():
+        marker, reason = project.status
+        document["project-status"] = {"status": marker} | ({"reason": reason} if reason else {})
+    own = {
+        "_listed": project.listed,
+        "_conditions": project.conditions,
+        "_used": [{"key": used.key, "time": used.time} for used in project.used],
+        "_deleted": [{"filename": gone.filename, "sha256": gone.sha256} for gone in project.deleted],
+        "_withheld": [_file_to_json(file) for file in project.withheld],
+    }
+    return _dump(document | {key: value for key, value in own.items() if value})
+
+
+def project_from_json(body: bytes, name: str) -> Project:
+    """Read the record of the project *name* (normalised).
+
+    :raises UnsupportedIndex: it is no such record, or of a newer major version.
+    """
+    reader = _Reader(record_key(name))
+    document = reader.document(body)
+    if document.pop("name", None) != name:
+        reader.refuse(f"it is not the record of {name}")
+    meta, api_version, serial = reader.meta(document)
+    files = tuple(_file_from_json(reader, item) for item in reader.objects(document, "files"))
+    return Project(
+        name=name,
+        files=files,
+        # Mandatory since API 1.1 (PEP 700); an older record is completed.
+        versions=tuple(reader.strings(document, "versions")) if "versions" in document else versions_of(files),
+        status=reader.status(document),
+        serial=serial,
+        listed=document.pop("_listed", False) is True,
+        conditions=reader.optional(document, "_conditions", str),
+        used=tuple(Used(reader.text(item, "key"), reader.text(item, "time")) for item in reader.objects(document, "_used")),
+        deleted=tuple(
+            Deleted(reader.text(item, "filename"), reader.text(item, "sha256")) for item in reader.objects(document, "_deleted")
+        ),
+        withheld=tuple(_file_from_json(reader, item) for item in reader.objects(document, "_withheld")),
+        api_version=api_version,
+        extra=document,
+        extra_meta=meta,
+    )
+
+
+def root_to_json(root: ProjectList) -> bytes:
+    """Write the root record (PEP 691)."""
+    document = {
+        **root.extra,
+        "meta": _meta(root),
+        "projects": [{**root.projects[name], "name": name} for name in sorted(root.projects)],
+    }
+    return _dump(document | ({"_conditions": root.conditions} if root.conditions else {}))
+
+
+def root_from_json(body: bytes) -> ProjectList:
+    """Read the root record.
+
+    :raises UnsupportedIndex: it is no such record, or of a newer major version.
+    """
+    reader = _Reader(ROOT_RECORD)
+    document = reader.document(body)
+    meta, api_version, serial = reader.meta(document)
+    return ProjectList(
+        projects={reader.text(item, "name"): item for item in reader.objects(document, "projects")},
+        serial=serial,
+        conditions=reader.optional(document, "_conditions", str),
+        api_version=api_version,
+        extra=document,
+        extra_meta=meta,
+    )
+
+
+def _dump(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def _meta(record: Project | ProjectList) -> dict[str, Any]:
+    major, minor = record.api_version
+    return {**record.extra_meta, "api-version": f"{major}.{minor}", "_last-serial": record.serial}
+
+
+def _file_to_json(file: File) -> dict[str, Any]:
+    optional = {
+        "upload-time": file.upload_time,
+        "requires-python": file.requires_python,
+        "core-metadata": dict(file.core_metadata) if isinstance(file.core_metadata, Mapping) else file.core_metadata,
+        "yanked": file.yanked,
+    }
+    required = {"filename": file.filename, "url": file.url, "hashes": dict(file.hashes), "size": file.size}
+    return {**file.extra, **required, **{key: value for key, value in optional.items() if value not in (None, False)}}
+
+
+def _file_from_json(reader: _Reader, item: dict[str, Any]) -> File:
+    hashes = reader.required(item, "hashes", dict)
+    core_metadata = item.pop("core-metadata", False)
+    if not isinstance(core_metadata, (bool, dict)):
+        reader.refuse("core-metadata of a file is neither true or false nor hashes")
+    yanked = item.pop("yanked", False)
+    if not isinstance(yanked, (bool, str)):
+        reader.refuse("yanked of a file is neither true or false nor a text")
+    return File(
+        filename=reader.text(item, "filename"),
+        url=reader.text(item, "url"),
+        hashes={name: reader.text(hashes, name) for name in tuple(hashes)},
+        size=reader.required(item, "size", int),
+        upload_time=reader.optional(item, "upload-time", str),
+        requires_python=reader.optional(item, "requires-python", str),
+        core_metadata=core_metadata,
+        yanked=True if yanked == "" else yanked,  # PEP 700: a text is not empty
+        extra=item,
+    )
+
+
+class _Reader:
+    """Takes a document apart key by key, so that what is left over is what this version does not know."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    def refuse(self, reason: str) -> NoReturn:
+        raise UnsupportedIndex(self.key, reason)
+
+    def document(self, body: bytes) -> dict[str, Any]:
+        try:
+            document = json.loads(body.decode("utf-8"), parse_constant=self._no_constant)
+        except (ValueError, RecursionError) as error:
+            raise UnsupportedIndex(self.key, "it is not JSON") from error
+        if not isinstance(document, dict):
+            self.refuse("it is not a JSON object")
+        return document
+
+    def meta(self, document: dict[str, Any]) -> tuple[dict[str, Any], tuple[int, int], int]:
+        """Take ``meta`` out: what is unknown in it, the API version (PEP 629; never lowered), the serial."""
+        meta = self.required(document, "meta", dict)
+        version = self.text(meta, "api-version")
+        match = re.fullmatch(r"([0-9]{1,4})\.([0-9]{1,4})", version)
+        if not match or match[1] != "1":
+            self.refuse(f"its api-version is {version!r}, and this program understands 1.x")
+        serial = self.optional(meta, "_last-serial", int)
+        if serial is not None and serial < 0:
+            self.refuse("its serial is negative")
+        return meta, max((1, int(match[2])), (1, 4)), serial or 0
+
+    def status(self, document: dict[str, Any]) -> Status:
+        status = self.optional(document, "project-status", dict) or {}
+        marker = self.optional(status, "status", str) or "active"
+        if marker not in _STATUSES:
+            self.refuse(f"its project-status {marker!r} is none of PEP 792's")
+        return Status(marker, self.optional(status, "reason", str))
+
+    def required(self, document: dict[str, Any], key: str, kind: type) -> Any:
+        value = document.pop(key, None)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            self.refuse(f"its {key!r} is missing or not of the right kind")
+        return value
+
+    def optional(self, document: dict[str, Any], key: str, kind: type) -> Any:
+        if document.get(key) is None:
+            document.pop(key, None)
+            return None
+        return self.required(document, key, kind)
+
+    def text(self, document: dict[str, Any], key: str) -> str:
+        return str(self.required(document, key, str))
+
+    def objects(self, document: dict[str, Any], key: str) -> list[dict[str, Any]]:
+        return self._items(document, key, dict)
+
+    def strings(self, document: dict[str, Any], key: str) -> list[str]:
+        return self._items(document, key, str)
+
+    def _items(self, document: dict[str, Any], key: str, kind: type) -> list[Any]:
+        items = self.optional(document, key, list) or []
+        if not all(isinstance(item, kind) for item in items):
+            self.refuse(f"its {key!r} holds something that is not of the right kind")
+        return list(items)
+
+    def _no_constant(self, name: str) -> NoReturn:
+        raise ValueError(name)
+
+
+# -- HTML ---------------------------------------------------------------------------------------------------------------------
+
+
+def page_serial(body: bytes) -> int | None:
+    """Return the serial of the record that a page was derived from; None if the page is not ours."""
+    match = _SERIAL.search(body[:_HEAD])
+    return int(match[1]) if match else None
+
+
+def page_names(body: bytes, project: str) -> bool:
+    """Tell whether a root page of ours names *project*."""
+    return f'<a href="{project}/">'.encode() in body
+
+
+def project_to_html(project: Project) -> bytes:
+    """Write a project's page (PEP 503, 592, 629, 658, 714, 792): one anchor a file, and no other anchor."""
+    marker, reason = project.status
+    status = f'<meta name="pypi:project-status" content="{marker}">\n' if project.status != Status() else ""
+    if reason:
+        status += f'<meta name="pypi:project-status-reason" content="{escape(reason)}">\n'
+    lines = (_anchor(file) for file in project.files)
+    return _page(project.serial, f"Links for {project.name}", lines, head=status)
+
+
+def root_to_html(root: ProjectList) -> bytes:
+    """Write the root page (PEP 503): one anchor a project."""
+    lines = (f'<a href="{escape(name)}/">{escape(name)}</a><br>' for name in sorted(root.projects))
+    return _page(root.serial, "Simple index", lines)
+
+
+def _page(serial: int, title: str, lines: Iterable[str], *, head: str = "") -> bytes:
+    body = "\n".join(lines)
+    return (
+        "<!DOCTYPE html>\n"
+        '<html lang="en">\n'
+        "<head>\n"
+        '<meta charset="utf-8">\n'
+        '<meta name="pypi:repository-version" content="1.4">\n'
+        f'<meta name="pypiprivate:serial" content="{serial}">\n'
+        f"{head}"
+        f"<title>{escape(title)}</title>\n"
+        "</head>\n"
+        "<body>\n"
+        f"<h1>{escape(title)}</h1>\n"
+        f"{body}\n"
+        "</body>\n"
+        "</html>\n"
+    ).encode("utf-8", "replace")
+
+
+def _anchor(file: File) -> str:
+    attributes = {
+        "href": file.url + _fragment(file.hashes),
+        "data-requires-python": file.requires_python,
+        "data-core-metadata": _core_metadata(file.core_metadata),
+        # Never bare: pip's parser takes a bare attribute for none (PEP 592 allows both).
+        "data-yanked": file.yanked if isinstance(file.yanked, str) else "" if file.yanked else None,
+        "data-upload-time": file.upload_time,
+        "data-size": str(file.size),
+    }
+    text = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items() if value is not None)
+    return f"<a{text}>{escape(file.filename)}</a><br>"
+
+
+def _fragment(hashes: Mapping[str, str]) -> str:
+    """The one hash that a link can carry: the best that every installer takes (uv refuses a page with any other)."""
+    best = next((name for name in ("sha256", "sha384", "sha512", "md5") if name in hashes), None)
+    return f"#{best}={hashes[best]}" if best else ""
+
+
+def _core_metadata(core_metadata: Mapping[str, str] | bool) -> str | None:
+    if isinstance(core_metadata, Mapping):
+        return _fragment(core_metadata).removeprefix("#") or "true"
+    return "true" if core_metadata else None

@@ -1,0 +1,29 @@
+"""What every test has: a machine that nobody configured."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+#: Prefixes of the environment variables that steer us, boto3, pip and uv.
+_STEERING = ("PP_", "AWS_", "BOTO_", "PIP_", "UV_")
+
+
+@pytest.fixture(autouse=True)
+def _unconfigured(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Hide the settings and credentials of whoever runs the tests; no test asks a cloud for its identity."""
+    for name in [n for n in os.environ if n.startswith(_STEERING)]:
+        monkeypatch.delenv(name)
+    home = _home(tmp_path_factory)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def _home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an empty home, one per process: a test that puts something there uses its own."""
+    home = tmp_path_factory.getbasetemp() / "home"
+    home.mkdir(exist_ok=True)
+    return home
