@@ -1,0 +1,281 @@
+"""One repository's documents, and the only way to change them: look, edit a frozen value, write on condition, else look again.
+
+Everything mutable goes through :meth:`Index.change`, :meth:`Index.derive` and :meth:`Index.enlist`, which share one
+compare-and-swap loop. A page is only ever replaced by one of a higher serial, and a page that is not ours is adopted before it
+is replaced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from typing import Protocol, TypeVar
+
+from . import adopt, simple
+from .errors import Conflict, Contended, UnsupportedIndex
+from .model import Project, ProjectList
+from .probe import probe
+from .storage.base import Storage, Stored
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Record = TypeVar("Record", Project, ProjectList)
+
+#: Requests in flight at once.
+WORKERS = 16
+#: Seconds after which a contended document is given up.
+PATIENCE = 120.0
+# A pause is drawn from zero to a bound that grows from the first to the second of these (seconds).
+_PAUSES = (0.02, 1.0)
+
+
+class Gather(Protocol):
+    """Runs calls, at once or in turn, and returns their results in order."""
+
+    def __call__(self, calls: Sequence[Callable[[], T]], /) -> list[T]:
+        """Run *calls*; the first error is raised."""
+
+
+def concurrently(calls: Sequence[Callable[[], T]], /) -> list[T]:
+    """Run *calls* in threads and return their results in order; the first error ends what has not begun."""
+    if len(calls) == 1:
+        return [calls[0]()]
+    pool = ThreadPoolExecutor(WORKERS)
+    try:
+        results = [future.result() for future in [pool.submit(call) for call in calls]]
+    except BaseException as error:
+        # An error waits for what is under way, so that nothing is written behind the caller's back; Ctrl-C does not.
+        pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
+        raise
+    pool.shutdown()
+    return results
+
+
+class Index:
+    """The records and pages of one repository, for one command.
+
+    :param sleep: waits for so many seconds.
+    :param gather: runs calls, at once or in turn.
+    """
+
+    def __init__(self, storage: Storage, *, sleep: Callable[[float], None] = time.sleep, gather: Gather = concurrently) -> None:
+        self.storage = storage
+        self.gather = gather
+        self._sleep = sleep
+        # What a look read and no write has used yet. The loop's first try need not read it again, for its write is conditional.
+        self._seen: dict[str, Stored | None] = {}
+        self._findings: dict[str, adopt.Findings] = {}
+        self._warned: set[str] = set()
+        self._root: ProjectList | None = None
+        self._rooted: frozenset[str] = frozenset()
+        # Where the store was probed: a mark, not the place itself, for records are read by many.
+        self._here = hashlib.sha256(storage.location.encode()).hexdigest()[:16] if storage.conditional else None
+        self._vouched = not storage.conditional
+
+    # -- look: every read that a command decides on, before its first write ---------------------------------------------------
+
+    def look(self, names: Iterable[str]) -> dict[str, Project]:
+        """Read record and page of each project, and the root's where a project is not marked as listed.
+
+        A project of an older index comes back as it will be once adopted; nothing is written.
+
+        :raises StorageError: a read failed; that is never taken for "absent".
+        :raises UnsupportedIndex: a document cannot be understood.
+        """
+        names = tuple(names)
+        self._read(key for name in names for key in (simple.record_key(name), simple.page_key(name)))
+        projects = {name: self._looked(name) for name in names}
+        if not all(project.listed for project in projects.values()):
+            self._look_at_root(names)
+        marks = {project.conditions for project in projects.values()} | {self._root.conditions if self._root else None}
+        self._vouched = self._vouched or self._here in marks
+        return projects
+
+    def project(self, name: str) -> Project:
+        """Read a project's record now; one of serial 0 where there is none."""
+        stored = self.storage.get(simple.record_key(name))
+        return simple.project_from_json(stored.body, name) if stored else Project(name)
+
+    def probe(self) -> None:
+        """Make sure that the store honours conditional writes, unless a record says that it was seen to.
+
+        :raises UnsafeStorage: it does not.
+        """
+        if not self._vouched:
+            probe(self.storage)
+            self._vouched = True
+
+    def _read(self, keys: Iterable[str]) -> None:
+        keys = tuple(keys)
+        self._seen.update(zip(keys, self.gather([partial(self.storage.get, key) for key in keys]), strict=True))
+
+    def _looked(self, name: str) -> Project:
+        page = self._seen[simple.page_key(name)]
+        serial = simple.page_serial(page.body) if page else None
+        if self._seen[simple.record_key(name)] is None and serial is not None:
+            # Both may have been made between the two reads: a record comes before its page, so now it is there.
+            self._read([simple.record_key(name)])
+        if stored := self._seen[simple.record_key(name)]:
+            return simple.project_from_json(stored.body, name)
+        if serial is not None:
+            reason = f"it is missing, although the project's page was made from it (serial {serial})"
+            raise UnsupportedIndex(simple.record_key(name), reason)
+        self._findings[name] = adopt.find(self.storage, Project(name))
+        return Project(name).adopt(found.file for found in self._findings[name].found)[0]
+
+    def _look_at_root(self, names: Sequence[str]) -> None:
+        self._read((simple.ROOT_RECORD, simple.ROOT_PAGE))
+        record, page = self._seen[simple.ROOT_RECORD], self._seen[simple.ROOT_PAGE]
+        self._root = simple.root_from_json(record.body) if record else None
+        if not self._root or not page or (simple.page_serial(page.body) or -1) < self._root.serial:
+            return
+        self._rooted = frozenset(name for name in names if name in self._root.projects and simple.page_names(page.body, name))
+
+    # -- change: records ------------------------------------------------------------------------------------------------------
+
+    def change(self, name: str, edit: Callable[[Project], Project]) -> Project:
+        """Edit a project's record by compare-and-swap, and return it as it then is. An edit that changes nothing writes nothing.
+
+        :param edit: a pure function; it sees the newest record, perhaps several times, and may refuse by raising.
+        :raises Contended: others kept changing it.
+        :raises StorageError: whether it was changed is unknown; running the command again finds out.
+        """
+
+        def edited(before: Project) -> Project:
+            after = self._edited(before, edit)
+            # Root record and root page were seen to name it in this command; worth no write of its own.
+            return after if after is before else replace(after, listed=after.listed or name in self._rooted)
+
+        return self._swap(
+            simple.record_key(name),
+            load=lambda stored: simple.project_from_json(stored.body, name) if stored else Project(name),
+            edit=edited,
+            dump=simple.project_to_json,
+            content_type=simple.JSON_TYPE,
+        )
+
+    def settle(self, name: str) -> None:
+        """Write down what a look found of an older index, before anything new is stored beside it."""
+        findings = self._findings.get(name, adopt.Findings())
+        if findings.found:
+            self._adopt(name, findings)
+        self._warn(name, findings.warnings)
+
+    def _adopt(self, name: str, findings: adopt.Findings) -> Project:
+        files = self.gather([partial(adopt.keep_sidecar, self.storage, name, found) for found in findings.found])
+        left_out: tuple[str, ...] = ()
+
+        def edit(project: Project) -> Project:
+            nonlocal left_out
+            adopted, left_out = project.adopt(files)
+            return adopted
+
+        project = self.change(name, edit)
+        self._warn(name, (*findings.warnings, *left_out))
+        return project
+
+    def _warn(self, name: str, warnings: Sequence[str]) -> None:
+        """Say each thing once, though a command may look at an older directory twice."""
+        for warning in warnings:
+            if warning not in self._warned:
+                log.warning("adopting %s: %s", name, warning)
+        self._warned.update(warnings)
+
+    def _edited(self, before: Record, edit: Callable[[Record], Record]) -> Record:
+        after = edit(before)
+        return before if after == before else replace(after, serial=before.serial + 1, conditions=self._here or before.conditions)
+
+    # -- derive and enlist: pages, and the root -------------------------------------------------------------------------------
+
+    def derive(self, project: Project) -> Project:
+        """Bring a project's page up to its record; return the record, which is newer if a page of an older tool was adopted."""
+        return self._derive(
+            simple.page_key(project.name),
+            project,
+            adopt=lambda: self._adopt(project.name, adopt.find(self.storage, self.project(project.name))),
+            dump=simple.project_to_html,
+        )
+
+    def enlist(self, names: Sequence[str]) -> None:
+        """Make sure that root record and root page name these projects."""
+        # The root record of an older index is made from every project directory that has a page.
+        root = self._change_root(names if self._root else (*self._directories(), *names))
+        self._derive(simple.ROOT_PAGE, root, adopt=lambda: self._change_root(self._directories()), dump=simple.root_to_html)
+
+    def _change_root(self, names: Sequence[str]) -> ProjectList:
+        return self._swap(
+            simple.ROOT_RECORD,
+            load=lambda stored: simple.root_from_json(stored.body) if stored else ProjectList(serial=self._root_page_serial()),
+            edit=lambda before: self._edited(before, lambda root: root.add(names)),
+            dump=simple.root_to_json,
+            content_type=simple.JSON_TYPE,
+        )
+
+    def _root_page_serial(self) -> int:
+        """A root record that was lost is made anew, above the page that outlived it."""
+        page = self.storage.get(simple.ROOT_PAGE)
+        return (simple.page_serial(page.body) or 0) if page else 0
+
+    def _directories(self) -> tuple[str, ...]:
+        return simple.projects_with_page(entry.key for entry in self.storage.list(""))
+
+    def _derive(self, key: str, record: Record, *, adopt: Callable[[], Record], dump: Callable[[Record], bytes]) -> Record:
+        def serial(stored: Stored | None) -> int:
+            nonlocal record
+            found = simple.page_serial(stored.body) if stored else None
+            if stored and found is None:
+                # Another tool wrote this page, and with it perhaps files that no record holds yet.
+                record = adopt()
+            return -1 if found is None else found
+
+        self._swap(
+            key,
+            load=serial,
+            edit=lambda found: max(found, record.serial),
+            dump=lambda _: dump(record),
+            content_type=simple.HTML_TYPE,
+        )
+        return record
+
+    # -- the compare-and-swap loop --------------------------------------------------------------------------------------------
+
+    def _swap(
+        self,
+        key: str,
+        *,
+        load: Callable[[Stored | None], T],
+        edit: Callable[[T], T],
+        dump: Callable[[T], bytes],
+        content_type: str,
+    ) -> T:
+        for pause in _pauses():
+            stored = self._seen.pop(key) if key in self._seen else self.storage.get(key)
+            before = load(stored)
+            after = edit(before)
+            if after == before:
+                return before
+            try:
+                self.storage.swap(key, dump(after), replacing=stored, content_type=content_type)
+            except Conflict:
+                log.debug("%s changed since it was read; looking again", key)
+                self._sleep(pause)
+            else:
+                log.info("wrote %s", key)
+                return after
+        raise Contended(key, PATIENCE)
+
+
+def _pauses() -> Iterator[float]:
+    """Jittered and growing, so that a crowd of publishers thins out; until the deadline."""
+    deadline = time.monotonic() + PATIENCE
+    bound, last = _PAUSES
+    while time.monotonic() < deadline:
+        yield random.uniform(0, bound)
+        bound = min(bound * 1.5, last)

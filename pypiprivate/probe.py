@@ -1,0 +1,45 @@
+"""Does a store honour conditional writes? Asked of the store itself, before the first write that relies on it."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+
+from .errors import Conflict, StorageError, UnsafeStorage
+from .storage.base import OCTETS, Storage, Stored
+
+
+def probe(storage: Storage) -> None:
+    """Try both kinds of condition on a random key, and remove it.
+
+    :raises UnsafeStorage: the store ignores one of them (many S3 imitations do; some honour one kind only).
+    :raises StorageError: the store failed, or does not give back what it took.
+    """
+    key = f".pypiprivate/probe-{uuid.uuid4().hex}"
+    try:
+        first = _write(storage, key, b"first", None)
+        if not _refused(storage, key, None):
+            raise UnsafeStorage(storage.location, "If-None-Match: *")
+        _write(storage, key, b"the second", first)
+        if not _refused(storage, key, first):
+            raise UnsafeStorage(storage.location, "If-Match: ETAG")
+    finally:
+        storage.delete(key)
+
+
+def _write(storage: Storage, key: str, body: bytes, replacing: Stored | None) -> Stored:
+    """Nobody else knows the key: a conflict can only be the trace of our own write whose reply was lost, so look."""
+    with suppress(Conflict):
+        storage.swap(key, body, replacing=replacing, content_type=OCTETS)
+    stored = storage.get(key)
+    if stored is None or stored.body != body:
+        raise StorageError(storage.location, "the store does not give back what was just written to it.")
+    return stored
+
+
+def _refused(storage: Storage, key: str, stale: Stored | None) -> bool:
+    try:
+        storage.swap(key, b"never to be seen", replacing=stale, content_type=OCTETS)
+    except Conflict:
+        return True
+    return False

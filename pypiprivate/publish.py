@@ -1,0 +1,238 @@
+"""The main path: artifacts in, a release in the index, receipts out.
+
+1. look    record and page of every project; nothing is written before all were looked at
+2. store   artifacts and sidecars, under keys that say their bytes
+3. record  all files of a project in one compare-and-swap: the commit point
+4. derive  the page from the record
+5. list    the project in the root, unless its record is marked as listed
+
+Every step is idempotent, so running the same command again is the recovery from everything. Refusing comes last: what a record
+already holds gets its page and its place in the root first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import partial
+from typing import TypeAlias
+
+from .adopt import file_of, timestamp
+from .artifact import Artifact
+from .errors import ArtifactError, PublishRefused
+from .index import Gather, Index, concurrently
+from .model import Existing, File, Outcome, Project
+from .storage.base import Sent, Storage
+
+log = logging.getLogger(__name__)
+
+#: Called with an artifact's file name and size in bytes when sending it begins; what it returns is told of bytes sent.
+Progress: TypeAlias = Callable[[str, int], Sent]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of one artifact.
+
+    :ivar project: normalised name. ``version``: normalised.
+    :ivar sha256: of the artifact on our disk; ``size``: its bytes.
+    :ivar url: of the file that the index now offers, relative to the repository's root and percent-encoded.
+    :ivar serial: of the project's record after it; in a plan, before it.
+    """
+
+    project: str
+    version: str
+    filename: str
+    sha256: str
+    size: int
+    outcome: Outcome
+    url: str
+    serial: int
+
+
+def utc_now() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(timezone.utc)
+
+
+def quietly(_filename: str, _size: int) -> Sent:
+    """Show no progress."""
+    return lambda _count: None
+
+
+def publish(
+    artifacts: Iterable[Artifact],
+    storage: Storage,
+    *,
+    existing: Existing = Existing.REFUSE,
+    progress: Progress = quietly,
+    clock: Callable[[], datetime] = utc_now,
+    sleep: Callable[[float], None] = time.sleep,
+    gather: Gather = concurrently,
+) -> tuple[Receipt, ...]:
+    """Publish *artifacts* to the repository on *storage*: those of one project become visible in one swap of its record.
+
+    :param existing: what happens to a release file that is published already with other bytes.
+    :param progress: is told of what is sent.
+    :param clock: gives the upload time (UTC).
+    :param sleep: waits for so many seconds between tries on a contended document.
+    :param gather: runs calls, at once or in turn.
+    :return: a receipt for each artifact, by project and file name.
+    :raises PublishRefused: the index does not take one of them; nothing of this command was stored then, unless another publisher
+        came first in the last moment.
+    :raises StorageError: the store failed; running the same command again is safe.
+    :raises UnsupportedIndex: a document in the way cannot be understood; nothing was written.
+    """
+    releases = _by_project(artifacts)
+    index = Index(storage, sleep=sleep, gather=gather)
+    command = _Command(index, existing, timestamp(clock()), progress)
+    projects = index.look(releases)
+    index.probe()
+    try:
+        plans = [command.plan(projects[name], releases[name]) for name in releases]
+        for name in releases:
+            index.settle(name)
+        command.store([entry for plan in plans for entry in plan.new])
+        plans = [command.record(name, releases[name]) for name in releases]
+    except PublishRefused:
+        _finish(index, [project for name in releases if (project := index.project(name)).serial])
+        raise
+    _finish(index, [plan.project for plan in plans])
+    return tuple(receipt for plan in plans for receipt in plan.receipts())
+
+
+def preview(
+    artifacts: Iterable[Artifact],
+    storage: Storage,
+    *,
+    existing: Existing = Existing.REFUSE,
+    clock: Callable[[], datetime] = utc_now,
+    gather: Gather = concurrently,
+) -> tuple[Receipt, ...]:
+    """Say what :func:`publish` would do, and write nothing. Arguments, results and errors are the same."""
+    releases = _by_project(artifacts)
+    index = Index(storage, gather=gather)
+    command = _Command(index, existing, timestamp(clock()), quietly)
+    projects = index.look(releases)
+    return tuple(receipt for name in releases for receipt in command.plan(projects[name], releases[name]).receipts())
+
+
+def _by_project(artifacts: Iterable[Artifact]) -> dict[str, list[Artifact]]:
+    releases: dict[str, list[Artifact]] = {}
+    for artifact in sorted(artifacts, key=lambda artifact: (artifact.project, artifact.filename)):
+        others = releases.setdefault(artifact.project, [])
+        twin = next((other for other in others if other.identity == artifact.identity), None)
+        if twin and twin.sha256 != artifact.sha256:
+            raise ArtifactError(artifact.filename, f"{twin.path} and {artifact.path} are one release file with different bytes.")
+        if not twin:
+            others.append(artifact)
+    return releases
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One artifact, the file that the record holds or will hold for it, and what it comes to."""
+
+    artifact: Artifact
+    file: File
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A record with all artifacts of a command in it."""
+
+    project: Project
+    entries: tuple[_Entry, ...] = ()
+
+    @property
+    def new(self) -> list[_Entry]:
+        return [entry for entry in self.entries if entry.outcome in (Outcome.PUBLISHED, Outcome.REPLACED)]
+
+    def receipts(self) -> list[Receipt]:
+        return [_receipt(self.project, entry) for entry in self.entries]
+
+
+class _Unstored(Exception):
+    """The newest record wants a key under which this command has stored nothing: a former one was used meanwhile."""
+
+    def __init__(self, entries: list[_Entry]) -> None:
+        super().__init__()
+        self.entries = entries
+
+
+@dataclass(frozen=True)
+class _Command:
+    """What stays the same throughout one command, and which keys it has stored."""
+
+    index: Index
+    existing: Existing
+    now: str
+    progress: Progress
+    stored: set[tuple[str, str]] = field(default_factory=set)
+
+    def plan(self, project: Project, artifacts: Sequence[Artifact]) -> _Plan:
+        """Add *artifacts* to the record as it is given; every check of the command is in here."""
+        entries = []
+        for artifact in artifacts:
+            key = project.free_key(artifact.filename, artifact.sha256)
+            file = file_of(artifact, key=key, upload_time=self.now)
+            outcome = project.judge(file, self.existing)
+            project = project.add(file, self.existing)
+            entries.append(_Entry(artifact, project.held(file), outcome))
+        return _Plan(project, tuple(entries))
+
+    def store(self, entries: Sequence[_Entry]) -> None:
+        calls = [call for entry in entries for call in self._puts(entry)]
+        self.index.gather(calls)
+        self.stored.update((entry.artifact.project, entry.file.key) for entry in entries)
+
+    def record(self, name: str, artifacts: Sequence[Artifact]) -> _Plan:
+        """Commit: all files of the project in one swap of its record."""
+        plan = _Plan(Project(name))
+
+        def edit(project: Project) -> Project:
+            nonlocal plan
+            plan = self.plan(project, artifacts)
+            if unstored := [entry for entry in plan.new if (name, entry.file.key) not in self.stored]:
+                raise _Unstored(unstored)
+            return plan.project
+
+        while True:
+            try:
+                return _Plan(self.index.change(name, edit), plan.entries)
+            except _Unstored as missing:
+                self.store(missing.entries)
+
+    def _puts(self, entry: _Entry) -> list[Callable[[], None]]:
+        key = f"{entry.artifact.project}/{entry.file.key}"
+        puts: list[Callable[[], None]] = [partial(self._put_artifact, key, entry.artifact)]
+        if entry.artifact.metadata is not None:
+            puts.append(partial(self._put_sidecar, f"{key}.metadata", entry.artifact.metadata))
+        return puts
+
+    def _put_artifact(self, key: str, artifact: Artifact) -> None:
+        sent = self.progress(artifact.filename, artifact.size)
+        self.index.storage.store(key, artifact.path, sha256=artifact.sha256, sent=sent)
+        log.info("stored %s", key)
+
+    def _put_sidecar(self, key: str, metadata: bytes) -> None:
+        self.index.storage.store(key, metadata, sha256=hashlib.sha256(metadata).hexdigest())
+
+
+def _finish(index: Index, projects: Sequence[Project]) -> None:
+    """Steps 4 and 5: pages from records, and the root."""
+    projects = index.gather([partial(index.derive, project) for project in projects])
+    if unlisted := [project.name for project in projects if not project.listed]:
+        index.enlist(unlisted)
+
+
+def _receipt(project: Project, entry: _Entry) -> Receipt:
+    artifact, file = entry.artifact, entry.file
+    url = file.url if "//" in file.url else f"{project.name}/{file.url}"
+    version = str(artifact.version)
+    return Receipt(project.name, version, file.filename, artifact.sha256, artifact.size, entry.outcome, url, project.serial)

@@ -1,0 +1,157 @@
+"""What a storage backend is: seven verbs, and no unconditional write to anything mutable.
+
+Absence is a value (None), failure is an exception (:class:`~pypiprivate.errors.StorageError`), and the two never mix: only a
+proven "there is no such key" is None. A key is a relative ``/``-separated name without leading slash, ``.`` or ``..`` parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+#: Cache-Control of records and pages, which change (RFC 9111): always ask, and take 304 for an answer.
+MUTABLE = "max-age=0, must-revalidate"
+#: Cache-Control of artifacts and sidecars, whose URL never changes its bytes (RFC 8246).
+IMMUTABLE = "max-age=31536000, immutable"
+#: Content-Type of artifacts and sidecars; never a Content-Encoding, which clients would undo before hashing.
+OCTETS = "application/octet-stream"
+
+#: Called with the number of bytes sent since the last call, from any thread.
+Sent = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A document as it was read: its bytes, and an opaque mark of this very state."""
+
+    body: bytes
+    etag: str
+
+
+@dataclass(frozen=True)
+class Stat:
+    """What a store says of an object without sending it.
+
+    :ivar size: in bytes.
+    :ivar sha256: hex digest where the store can say it without reading, else None.
+    :ivar modified: when it was written, UTC.
+    :ivar content_type: as it would be served, or None where the store keeps none.
+    """
+
+    size: int
+    sha256: str | None
+    modified: datetime
+    content_type: str | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object of a listing. ``size`` is in bytes, ``modified`` in UTC."""
+
+    key: str
+    size: int
+    modified: datetime
+
+
+class Storage(Protocol):
+    """One repository's root on one store. Safe to call from several threads."""
+
+    @property
+    def location(self) -> str:
+        """Where this is, for messages and for telling stores apart: without credentials, equal for equal places."""
+
+    @property
+    def conditional(self) -> bool:
+        """False where the user vouches that there is one publisher only: :meth:`swap` then writes without condition."""
+
+    def get(self, key: str) -> Stored | None:
+        """Read a document whole; None only if the store proves that there is none.
+
+        :raises StorageError: on every other answer.
+        """
+
+    def swap(self, key: str, body: bytes, *, replacing: Stored | None, content_type: str) -> None:
+        """Write a document on condition that it still is what *replacing* says; None: that there is none.
+
+        A reader sees the old document or the new one, whole. Served with ``Cache-Control:`` :data:`MUTABLE`.
+
+        :raises Conflict: it is something else by now (this may be the trace of our own write whose reply was lost).
+        :raises StorageError: on every other failure; whether it was written is then unknown.
+        """
+
+    def store(self, key: str, body: bytes | Path, *, sha256: str, sent: Sent | None = None) -> None:
+        """Write an artifact or a sidecar, whose key says its bytes: doing it twice is doing it once.
+
+        A reader sees nothing or the whole object. Served as :data:`OCTETS` with ``Cache-Control:`` :data:`IMMUTABLE`.
+
+        :param body: the bytes, or a file that is streamed.
+        :param sha256: hex digest of the bytes; what arrives is checked against it where the store can, what is sent always.
+        :raises StorageError: it was not stored, or the file no longer has these bytes.
+        """
+
+    def stat(self, key: str) -> Stat | None:
+        """Say what lies under *key* without downloading it; None only if the store proves that there is nothing.
+
+        :raises StorageError: on every other answer.
+        """
+
+    def read(self, key: str) -> Iterator[bytes]:
+        """Stream an object in pieces.
+
+        :raises StorageError: it is not there, or could not be read to its end.
+        """
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """List every object whose key begins with *prefix*, at any depth, by key; nothing of the backend's own.
+
+        :raises StorageError: the listing is not complete.
+        """
+
+    def delete(self, key: str) -> None:
+        """Remove an object; no error when there is none. Only called after no record names the key.
+
+        :raises StorageError: it may still be there.
+        """
+
+
+@dataclass(frozen=True)
+class Option:
+    """A setting of a backend, declared once: files, URLs, ``--help`` and docs derive from it.
+
+    :ivar name: as in a file, underscored.
+    :ivar help: one line for people; says the unit or the choices.
+    :ivar required: no storage without it.
+    :ivar choices: the only values, if they are few.
+    :ivar path: a path on this machine: ``~`` is expanded, and it is relative to the file that says it.
+    :ivar variable: the environment variable that is its only source: for credentials, which never stand in a file or URL.
+    """
+
+    name: str
+    help: str
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    path: bool = False
+    variable: str | None = None
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A kind of storage. A plug-in names one of these in the entry-point group ``pypiprivate.storage``.
+
+    :ivar type: the value of ``type`` that chooses it.
+    :ivar scheme: of its URLs: ``SCHEME://HOST/PATH?OPTION=VALUE``.
+    :ivar options: every setting that it takes.
+    :ivar open: from settings to storage; imports what it needs only now. Does no I/O beyond looking for credentials.
+    :ivar url_host: the option that the host part of a URL says; None: a URL has none.
+    :ivar url_path: the option that the path part of a URL says.
+    """
+
+    type: str
+    scheme: str
+    options: tuple[Option, ...]
+    open: Callable[[Mapping[str, str]], Storage]
+    url_host: str | None
+    url_path: str | None

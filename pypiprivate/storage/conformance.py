@@ -1,0 +1,281 @@
+# ruff: noqa: D102, S101  these are tests, whose names are their promises
+"""The promise of every storage backend, as tests: a backend's own tests inherit them.
+
+    class TestMyStorage(StorageContract):
+        @pytest.fixture
+        def storage(self) -> MyStorage:
+            return MyStorage(...)          # a new, empty repository for each test
+
+Nothing but tests imports this module; it needs pytest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from ..errors import Conflict, StorageError
+from .base import OCTETS, Storage, Stored
+
+JSON = "application/vnd.pypi.simple.v1+json"
+HTML = "text/html; charset=utf-8"
+RECORD = "spam/index.json"
+
+#: Keys that real indexes have, or may have.
+KEYS = [
+    "index.json",
+    "spam/index.html",
+    "spam/0123456789abcdef0123456789abcdef/spam-1.0+cu118-py3-none-any.whl",
+    "spam/0123456789abcdef0123456789abcdef/spam-1.0+cu118-py3-none-any.whl.metadata",
+    "spam/0123456789abcdef0123456789abcdef-2/spam-1!2.0.tar.gz",
+    "spam/Spam_Eggs-1.0~x.tar.gz",
+    "spam/a file (1), with %2B & 'more' = @.zip",
+    "spam/späm-β.tar.gz",
+]
+
+
+class StorageContract:
+    """Tests that hold for every backend; a subclass gives the fixture ``storage``: a new, empty repository.
+
+    :cvar writers: how many threads write at once; 1 for a test server that is not made for more.
+    """
+
+    writers = 12
+
+    @pytest.fixture
+    def storage(self) -> Storage:
+        """Give a new, empty repository."""
+        raise NotImplementedError("a subclass says which storage is tested")
+
+    # documents
+
+    def test_what_was_never_written_is_none(self, storage: Storage) -> None:
+        assert storage.get(RECORD) is None
+        assert storage.stat(RECORD) is None
+        assert list(storage.list("")) == []
+
+    @pytest.mark.parametrize("key", KEYS)
+    def test_a_document_is_read_as_it_was_written(self, storage: Storage, key: str) -> None:
+        storage.swap(key, b"one", replacing=None, content_type=JSON)
+        assert _body(storage, key) == b"one"
+        assert [entry.key for entry in storage.list("")] == [key]
+
+    def test_a_document_may_be_empty_and_hold_any_bytes(self, storage: Storage) -> None:
+        for key, body in {"empty": b"", "binary": bytes(range(256)) * 100}.items():
+            storage.swap(key, body, replacing=None, content_type=HTML)
+            assert _body(storage, key) == body
+
+    def test_a_document_is_replaced_by_who_read_it_last(self, storage: Storage) -> None:
+        storage.swap(RECORD, b"one", replacing=None, content_type=JSON)
+        storage.swap(RECORD, b"two", replacing=storage.get(RECORD), content_type=JSON)
+        assert _body(storage, RECORD) == b"two"
+
+    def test_what_exists_is_not_created_again(self, storage: Storage) -> None:
+        storage.swap(RECORD, b"one", replacing=None, content_type=JSON)
+        with pytest.raises(Conflict):
+            storage.swap(RECORD, b"two", replacing=None, content_type=JSON)
+        assert _body(storage, RECORD) == b"one"
+
+    def test_a_change_that_was_not_read_is_not_overwritten(self, storage: Storage) -> None:
+        storage.swap(RECORD, b"one", replacing=None, content_type=JSON)
+        old = storage.get(RECORD)
+        storage.swap(RECORD, b"two", replacing=old, content_type=JSON)
+        with pytest.raises(Conflict):
+            storage.swap(RECORD, b"three", replacing=old, content_type=JSON)
+        assert _body(storage, RECORD) == b"two"
+
+    def test_what_was_deleted_since_is_not_replaced(self, storage: Storage) -> None:
+        storage.swap(RECORD, b"one", replacing=None, content_type=JSON)
+        old = storage.get(RECORD)
+        storage.delete(RECORD)
+        with pytest.raises(Conflict):
+            storage.swap(RECORD, b"two", replacing=old, content_type=JSON)
+        assert storage.get(RECORD) is None
+
+    def test_a_conflict_names_the_key(self, storage: Storage) -> None:
+        with pytest.raises(Conflict) as caught:
+            storage.swap(RECORD, b"two", replacing=Stored(b"one", '"0123456789abcdef0123456789abcdef"'), content_type=JSON)
+        assert caught.value.key == RECORD
+
+    def test_of_many_who_create_one_wins(self, storage: Storage) -> None:
+        for key in ("a/index.json", "b/index.json"):
+            assert self._winners(storage, key, None) == 1
+
+    def test_of_many_who_replace_one_wins(self, storage: Storage) -> None:
+        storage.swap(RECORD, b"first", replacing=None, content_type=JSON)
+        for _ in range(2):
+            assert self._winners(storage, RECORD, storage.get(RECORD)) == 1
+
+    # artifacts
+
+    @pytest.mark.parametrize("key", KEYS)
+    def test_an_artifact_is_read_as_it_was_stored(self, storage: Storage, key: str, tmp_path: Path) -> None:
+        path = tmp_path / "artifact"
+        path.write_bytes(b"artifact")
+        storage.store(key, path, sha256=_sha256(b"artifact"))
+        assert b"".join(storage.read(key)) == b"artifact"
+        assert [entry.key for entry in storage.list("")] == [key]
+
+    @pytest.mark.parametrize("size", [0, 1, 1 << 20, (1 << 20) + 1, 9 << 20], ids=lambda size: f"{size}-bytes")
+    def test_an_artifact_is_kept_whatever_its_size(self, storage: Storage, tmp_path: Path, size: int) -> None:
+        body = (b"0123456789abcdef" * (size // 16 + 1))[:size]
+        path, sent = tmp_path / "artifact", list[int]()
+        path.write_bytes(body)
+        storage.store("spam/artifact", path, sha256=_sha256(body), sent=sent.append)
+        stat = storage.stat("spam/artifact")
+        assert stat is not None
+        assert (stat.size, sum(sent)) == (size, size)
+        assert _sha256(b"".join(storage.read("spam/artifact"))) == _sha256(body)
+
+    def test_a_sidecar_is_stored_from_memory(self, storage: Storage) -> None:
+        sent = list[int]()
+        storage.store("spam/sidecar", b"Name: spam", sha256=_sha256(b"Name: spam"), sent=sent.append)
+        assert b"".join(storage.read("spam/sidecar")) == b"Name: spam"
+        assert sum(sent) == len(b"Name: spam")
+
+    def test_storing_twice_is_storing_once(self, storage: Storage) -> None:
+        for _ in range(2):
+            storage.store("spam/sidecar", b"Name: spam", sha256=_sha256(b"Name: spam"))
+        assert b"".join(storage.read("spam/sidecar")) == b"Name: spam"
+
+    @pytest.mark.parametrize("size", [10, 9 << 20], ids=lambda size: f"{size}-bytes")
+    def test_other_bytes_than_announced_are_not_stored(self, storage: Storage, tmp_path: Path, size: int) -> None:
+        path = tmp_path / "artifact"
+        path.write_bytes(b"x" * size)
+        for body in (path, b"x" * size):
+            with pytest.raises(StorageError, match="changed while it was being published"):
+                storage.store("spam/artifact", body, sha256=_sha256(b"something else"))
+            assert storage.stat("spam/artifact") is None
+
+    def test_a_file_that_is_gone_is_named(self, storage: Storage, tmp_path: Path) -> None:
+        with pytest.raises(StorageError, match=r"gone-1\.0\.tar\.gz"):
+            storage.store("spam/artifact", tmp_path / "gone-1.0.tar.gz", sha256=_sha256(b""))
+        assert storage.stat("spam/artifact") is None
+
+    def test_what_is_not_there_cannot_be_read(self, storage: Storage) -> None:
+        with pytest.raises(StorageError):
+            b"".join(storage.read("spam/artifact"))
+
+    def test_many_store_the_same_at_once(self, storage: Storage) -> None:
+        def store(_: int) -> None:
+            storage.store("spam/sidecar", b"Name: spam", sha256=_sha256(b"Name: spam"))
+
+        with ThreadPoolExecutor(self.writers) as pool:
+            list(pool.map(store, range(self.writers)))
+        assert b"".join(storage.read("spam/sidecar")) == b"Name: spam"
+
+    # what a store says of objects
+
+    def test_stat_says_what_is_known(self, storage: Storage) -> None:
+        storage.store("spam/sidecar", b"Name: spam", sha256=_sha256(b"Name: spam"))
+        storage.swap(RECORD, b"{}", replacing=None, content_type=JSON)
+        sidecar, record = storage.stat("spam/sidecar"), storage.stat(RECORD)
+        assert sidecar is not None
+        assert record is not None
+        assert (sidecar.size, record.size) == (10, 2)
+        assert sidecar.sha256 in {None, _sha256(b"Name: spam")}
+        assert sidecar.content_type in {None, OCTETS}
+        assert record.content_type in {None, JSON}
+        assert _is_recent(sidecar.modified)
+
+    def test_listing_says_key_size_and_time_in_the_order_of_keys(self, storage: Storage) -> None:
+        keys = ["a-b/x", "a.c/x", "a/b/c/x", "a/b/x", "a/x", "a0/x", "index.json"]
+        for key in reversed(keys):
+            storage.store(key, key.encode(), sha256=_sha256(key.encode()))
+        entries = list(storage.list(""))
+        assert [entry.key for entry in entries] == sorted(keys)
+        assert [entry.size for entry in entries] == [len(key) for key in sorted(keys)]
+        assert all(_is_recent(entry.modified) for entry in entries)
+
+    @pytest.mark.parametrize(
+        ("prefix", "expected"),
+        [
+            ("proj/", ["proj/0/file", "proj/index.html", "proj/index.json"]),
+            ("proj", ["proj-2/index.html", "proj/0/file", "proj/index.html", "proj/index.json"]),
+            ("proj/index", ["proj/index.html", "proj/index.json"]),
+            ("proj/0/", ["proj/0/file"]),
+            ("proj/0/file", ["proj/0/file"]),
+            ("proj/0/file/", []),
+            ("none/", []),
+            ("none/none", []),
+        ],
+    )
+    def test_a_prefix_is_the_beginning_of_keys(self, storage: Storage, prefix: str, expected: list[str]) -> None:
+        for key in ("proj/index.html", "proj/index.json", "proj/0/file", "proj-2/index.html", "other"):
+            storage.store(key, b"x", sha256=_sha256(b"x"))
+        assert [entry.key for entry in storage.list(prefix)] == expected
+
+    # removing
+
+    def test_what_is_deleted_is_gone(self, storage: Storage) -> None:
+        storage.store("spam/0/a", b"x", sha256=_sha256(b"x"))
+        storage.store("spam/0/b", b"x", sha256=_sha256(b"x"))
+        storage.delete("spam/0/a")
+        assert storage.stat("spam/0/a") is None
+        assert [entry.key for entry in storage.list("")] == ["spam/0/b"]
+
+    def test_deleting_nothing_is_no_error(self, storage: Storage) -> None:
+        storage.delete("spam/0/a")
+        storage.swap(RECORD, b"{}", replacing=None, content_type=JSON)
+        storage.delete("spam/0/a")
+        assert [entry.key for entry in storage.list("")] == [RECORD]
+
+    def test_what_was_deleted_can_be_stored_again(self, storage: Storage) -> None:
+        for _ in range(2):
+            storage.store("spam/0/a", b"x", sha256=_sha256(b"x"))
+            storage.delete("spam/0/a")
+        storage.store("spam/0/a", b"x", sha256=_sha256(b"x"))
+        assert b"".join(storage.read("spam/0/a")) == b"x"
+
+    # the backend's own
+
+    def test_a_probe_of_conditions_works_and_is_not_listed(self, storage: Storage) -> None:
+        key = ".pypiprivate/probe-0123456789abcdef"
+        storage.swap(key, b"probe", replacing=None, content_type=OCTETS)
+        assert _body(storage, key) == b"probe"
+        assert list(storage.list("")) == []
+        assert list(storage.list(".pypiprivate/")) == []
+        storage.delete(key)
+        assert storage.get(key) is None
+
+    def test_location_is_one_line_without_credentials(self, storage: Storage) -> None:
+        assert storage.location.isprintable()
+        assert "@" not in storage.location
+        assert storage.location == storage.location.rstrip("/")
+
+    def _winners(self, storage: Storage, key: str, replacing: Stored | None) -> int:
+        """Let all write at once, each its own body; what is read afterwards is a winner's."""
+        start = Barrier(self.writers)
+
+        def write(body: bytes) -> bool:
+            start.wait()
+            try:
+                storage.swap(key, body, replacing=replacing, content_type=JSON)
+            except Conflict:
+                return False
+            return True
+
+        bodies = [secrets.token_bytes(16) for _ in range(self.writers)]
+        with ThreadPoolExecutor(self.writers) as pool:
+            winners = [body for body, won in zip(bodies, pool.map(write, bodies), strict=True) if won]
+        assert _body(storage, key) in winners
+        return len(winners)
+
+
+def _body(storage: Storage, key: str) -> bytes | None:
+    found = storage.get(key)
+    return found.body if found else None
+
+
+def _sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def _is_recent(moment: datetime) -> bool:
+    return abs(datetime.now(timezone.utc) - moment) < timedelta(minutes=10)

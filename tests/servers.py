@@ -1,0 +1,229 @@
+"""Real S3 servers on the loopback interface, on free ports and in directories of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import socket
+import subprocess
+import sysconfig
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from filelock import FileLock
+
+#: The bucket that every server has.
+BUCKET = "packages"
+#: Access and secret keys: of who may do anything, and of who may only read (SeaweedFS knows both).
+ADMIN = ("admin", "admin-secret-0123456789")
+READER = ("reader", "reader-secret-0123456789")
+#: Seconds that a server may take to come up.
+DEADLINE = 90.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running S3 server."""
+
+    url: str
+
+    def options(self, *, keys: tuple[str, str] = ADMIN, **more: str) -> dict[str, str]:
+        """Return the options of a repository on this server."""
+        access_key, secret_key = keys
+        return {
+            "endpoint": self.url,
+            "bucket": BUCKET,
+            "region": "us-east-1",
+            "access_key": access_key,
+            "secret_key": secret_key,
+            **more,
+        }
+
+    def client(self, *, keys: tuple[str, str] = ADMIN) -> Any:
+        """Return a client of boto3, for looking at what really lies there."""
+        access_key, secret_key = keys
+        return boto3.client(
+            "s3",
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
+            config=Config(retries={"mode": "standard", "total_max_attempts": 3}),
+        )
+
+
+@contextmanager
+def seaweedfs(directory: Path) -> Iterator[Server]:
+    """Run SeaweedFS, which enforces conditions, checksums, signatures and the rights of identities."""
+    s3, master, volume, filer = free_ports(4, also_above=10_000)  # where each has a second port
+    (directory / "identities.json").write_text(json.dumps({"identities": _IDENTITIES}))
+    command = f"""
+        weed server -dir={directory} -ip=127.0.0.1 -ip.bind=127.0.0.1
+        -master.port={master} -volume.port={volume} -filer.port={filer} -filer.localSocket={directory}/filer.sock
+        -s3 -s3.port={s3} -s3.config={directory}/identities.json -s3.localSocket={directory}/s3.sock
+        -s3.port.iceberg=0 -s3.port.lance=0 -s3.autoCreateBucket=false
+        -volume.max=100 -master.volumeSizeLimitMB=64 -master.volumePreallocate=false
+    """
+    with running(command.split(), directory=directory, port=s3) as url:
+        yield _with_bucket(Server(url))
+
+
+@contextmanager
+def moto(directory: Path) -> Iterator[Server]:
+    """Run moto, which honours conditions, believes every signature, and is not safe under many requests at once."""
+    (port,) = free_ports(1)
+    with running(["moto_server", "-H", "127.0.0.1", "-p", f"{port}"], directory=directory, port=port) as url:
+        yield _with_bucket(Server(url))
+
+
+@contextmanager
+def juicefs(directory: Path) -> Iterator[Server]:
+    """Run the gateway of JuiceFS, which ignores conditions."""
+    port, metrics = free_ports(2)
+    database = f"sqlite3://{directory}/meta.db"
+    format_ = ["juicefs", "format", "--storage", "file", "--bucket", f"{directory}/data/", database, "tests"]
+    subprocess.run(_installed(format_), env=_environment(directory), check=True, capture_output=True, timeout=DEADLINE)
+    command = f"""
+        juicefs gateway --multi-buckets --keep-etag --object-meta --no-bgjob --no-usage-report --no-agent --backup-meta 0
+        --metrics 127.0.0.1:{metrics} --cache-dir {directory}/cache --log {directory}/gateway.log
+        {database} 127.0.0.1:{port}
+    """
+    environ = {"MINIO_ROOT_USER": ADMIN[0], "MINIO_ROOT_PASSWORD": ADMIN[1]}
+    with running(command.split(), directory=directory, port=port, environ=environ) as url:
+        yield _with_bucket(Server(url))
+
+
+@contextmanager
+def shared(kind: Callable[[Path], AbstractContextManager[Server]], basetemp: Path) -> Iterator[Server]:
+    """Run one server for all worker processes of a test run. Who started it stops it, when nobody uses it any more.
+
+    :param kind: one of the functions above.
+    :param basetemp: pytest's directory for the temporary files of this process.
+    """
+    root = basetemp.parent if "PYTEST_XDIST_WORKER" in os.environ else basetemp
+    directory = root / f"shared-{kind.__name__}"
+    directory.mkdir(exist_ok=True)
+    lock, url, users = FileLock(directory / "lock"), directory / "url", directory / "users"
+    with ExitStack() as mine:
+        with lock:
+            if not url.exists():
+                url.write_text(mine.enter_context(kind(directory)).url)
+                mine.callback(_wait_until, lambda: users.stat().st_size == 0, 1_200)
+            _resize(users, +1)
+        try:
+            yield Server(url.read_text())
+        finally:
+            with lock:
+                _resize(users, -1)
+
+
+@contextmanager
+def running(command: list[str], *, directory: Path, port: int, environ: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Run a server until the end of the block, and yield its URL when it answers there."""
+    url, log = f"http://127.0.0.1:{port}", directory / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            _installed(command), cwd=directory, env={**_environment(directory), **(environ or {})}, stdout=output, stderr=output
+        )
+    try:
+        _wait_until(lambda: process.poll() is not None or _answers(url), DEADLINE)
+        if process.poll() is not None:
+            raise RuntimeError(f"{command[0]} ended with {process.returncode}: {log.read_text(errors='replace')[-2000:]}")
+        yield url
+    finally:
+        _stop(process)
+
+
+def free_ports(count: int, *, also_above: int = 0) -> list[int]:
+    """Find ports that nobody listens on, below those that the system gives to outgoing connections."""
+    ports: set[int] = set()
+    while len(ports) < count:
+        port = random.randrange(10_000, 22_000)
+        if _is_free(port) and _is_free(port + also_above):
+            ports.add(port)
+    return sorted(ports)
+
+
+_IDENTITIES = [
+    {
+        "name": name,
+        "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
+        "actions": actions,
+    }
+    for name, (access_key, secret_key), actions in [
+        ("admin", ADMIN, ["Admin", "Read", "List", "Tagging", "Write"]),
+        ("reader", READER, ["Read", "List"]),
+    ]
+]
+
+
+def _with_bucket(server: Server) -> Server:
+    def made() -> bool:
+        with suppress(ClientError, BotoCoreError):  # a server that answers need not be ready to write
+            client.create_bucket(Bucket=BUCKET)
+        with suppress(ClientError, BotoCoreError):
+            client.put_object(Bucket=BUCKET, Key="ready", Body=b"yes")
+            client.delete_object(Bucket=BUCKET, Key="ready")
+            return True
+        return False
+
+    client = server.client()
+    _wait_until(made, DEADLINE)
+    return server
+
+
+def _installed(command: list[str]) -> list[str]:
+    """Name the program where this environment's packages put it."""
+    return [str(Path(sysconfig.get_path("scripts")) / command[0]), *command[1:]]
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home)}
+
+
+def _resize(users: Path, change: int) -> None:
+    """Count users by the bytes of a file."""
+    size = users.stat().st_size if users.exists() else 0
+    users.write_bytes(b"." * (size + change))
+
+
+def _wait_until(done: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds:.0f} seconds")
+        time.sleep(0.05)
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=5).close()
+    except urllib.error.HTTPError as error:
+        error.close()
+    except OSError:
+        return False
+    return True
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(3)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0

@@ -1,0 +1,130 @@
+"""The Python interface, what a publish tells, and how progress is shown."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pypiprivate
+from pypiprivate import progress, report
+from pypiprivate.errors import ArtifactError, ConfigError
+from pypiprivate.model import Existing, Outcome
+from pypiprivate.publish import Receipt, quietly
+
+from .builders import make_sdist, make_wheel
+from .repositories import check_at_rest, filenames
+
+
+def test_a_repository_is_opened_and_published_to_from_python(tmp_path: Path) -> None:
+    repository = pypiprivate.open_repository(str(tmp_path / "index"), project=tmp_path, environ={})
+    receipts = repository.publish([make_sdist(tmp_path), str(make_wheel(tmp_path))])
+    assert [receipt.outcome for receipt in receipts] == [Outcome.PUBLISHED] * 2
+    assert isinstance(receipts[0], pypiprivate.Receipt)
+    check_at_rest(repository.storage)
+    rebuilt = make_sdist(tmp_path, files={"x": b"y"})
+    assert repository.preview([rebuilt], existing=Existing.KEEP)[0].outcome is Outcome.KEPT
+    assert repository.publish([rebuilt], existing=Existing.KEEP)[0].outcome is Outcome.KEPT
+    assert len(filenames(repository.storage, "demo")) == 2
+
+
+def test_settings_come_from_the_same_sources_as_everywhere(tmp_path: Path) -> None:
+    user_file = tmp_path / "my.cfg"
+    user_file.write_text("[team]\ntype = local-filesystem\nbase_path = here\nexisting = keep\n")
+    repository = pypiprivate.open_repository("team", config_file=user_file, project=tmp_path, environ={})
+    assert repository.settings.existing is Existing.KEEP
+    assert repository.settings.options == {"base_path": str(tmp_path / "here")}
+    with pytest.raises(ConfigError, match="team"):
+        pypiprivate.open_repository("team", project=tmp_path, environ={})
+
+
+def test_one_bad_artifact_and_nothing_is_written(tmp_path: Path) -> None:
+    repository = pypiprivate.open_repository(str(tmp_path / "index"), project=tmp_path, environ={})
+    (tmp_path / "demo-2.0.tar.gz").write_bytes(b"not gzip")
+    with pytest.raises(ArtifactError, match=r"demo-2\.0"):
+        repository.publish([make_sdist(tmp_path), tmp_path / "demo-2.0.tar.gz"])
+    assert not (tmp_path / "index").exists()
+
+
+def test_the_package_itself_loads_nothing_until_asked() -> None:
+    code = "import sys, pypiprivate; print([m for m in sys.modules if m.startswith(('pypiprivate.', 'packaging', 'boto'))])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        _ = pypiprivate.no_such_thing
+
+
+def test_publishing_to_a_directory_never_imports_boto3(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pypiprivate import open_repository; open_repository(sys.argv[1]).publish(sys.argv[2:]);"
+        "print([m for m in sys.modules if m.startswith(('boto', 's3transfer', 'setuptools', 'rich'))])"
+    )
+    run = [sys.executable, "-c", code, str(tmp_path / "index"), str(make_sdist(tmp_path))]
+    assert subprocess.run(run, capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+RECEIPT = Receipt("demo", "1.0", "demo-1.0.tar.gz", "ab" * 32, 1234, Outcome.PUBLISHED, "demo/ab/demo-1.0.tar.gz", 3)
+
+
+def test_a_report_without_index_url_says_where_the_release_is() -> None:
+    assert list(report.lines([RECEIPT], "/srv/simple", None)) == ["demo-1.0.tar.gz: published", "demo 1.0 is in /srv/simple"]
+
+
+def test_a_report_of_nothing_is_nothing() -> None:
+    assert list(report.lines([], "/srv/simple", "https://pypi.acme.example/")) == []
+
+
+def test_the_value_for_machines_has_everything_that_is_known() -> None:
+    assert report.as_json([RECEIPT], "/srv/simple", None) == {
+        "repository": "/srv/simple",
+        "index_url": None,
+        "files": [
+            {
+                "project": "demo",
+                "version": "1.0",
+                "filename": "demo-1.0.tar.gz",
+                "outcome": "published",
+                "sha256": "ab" * 32,
+                "size": 1234,
+                "url": "demo/ab/demo-1.0.tar.gz",
+                "serial": 3,
+            }
+        ],
+    }
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_nothing_is_shown_where_there_is_no_terminal() -> None:
+    stream = io.StringIO()
+    with progress.shown_on(stream) as shown:
+        shown("big.whl", progress.LONG)(progress.LONG)
+    assert shown is quietly
+    assert stream.getvalue() == ""
+
+
+def test_a_bar_is_shown_for_what_takes_long_and_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    with progress.shown_on(stream) as shown:
+        shown("small.whl", 10)(10)
+        shown("big.whl", progress.LONG)(progress.LONG)
+    assert "big.whl" in stream.getvalue()
+    assert "small.whl" not in stream.getvalue()
+
+
+def test_without_rich_one_plain_line_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    stream = Terminal()
+    with progress.shown_on(stream) as shown:
+        shown("small.whl", 10)(10)
+        shown("big\x1b[2J.whl", 20_000_000)(20_000_000)
+    assert stream.getvalue() == "sending big\\x1b[2J.whl (20.0 MB)\n"

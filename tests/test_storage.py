@@ -1,0 +1,146 @@
+"""Every backend keeps the same promise, a plug-in's included."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+from moto import mock_aws
+
+from pypiprivate.errors import ConfigError
+from pypiprivate.storage import Storage, backends, find_backend, open_storage
+from pypiprivate.storage.conformance import StorageContract
+from pypiprivate.storage.local import LocalStorage
+from pypiprivate.storage.memory import MemoryStorage
+from pypiprivate.storage.s3 import S3Storage, open_bucket
+
+from .servers import BUCKET, moto, seaweedfs, shared
+
+PLUGIN = Path(__file__).parent / "plugin"
+
+
+@pytest.fixture(scope="module")
+def on_seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Storage]:
+    with shared(seaweedfs, tmp_path_factory.getbasetemp()) as server:
+        yield open_bucket(server.options())
+
+
+@pytest.fixture(scope="module")
+def on_moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Storage]:
+    with shared(moto, tmp_path_factory.getbasetemp()) as server:
+        yield open_bucket(server.options())
+
+
+@pytest.fixture(scope="module")
+def on_amazon() -> Iterator[S3Storage]:
+    options = {"bucket": BUCKET, "region": "eu-west-1", "access_key": "any", "secret_key": "any"}
+    with mock_aws():
+        storage = open_bucket(options)
+        storage._client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        yield storage
+
+
+class TestMemory(StorageContract):
+    @pytest.fixture
+    def storage(self) -> Storage:
+        return MemoryStorage()
+
+
+class TestLocal(StorageContract):
+    @pytest.fixture
+    def storage(self, tmp_path: Path) -> Storage:
+        return LocalStorage(tmp_path / "index")
+
+
+class TestSeaweedFS(StorageContract):
+    @pytest.fixture
+    def storage(self, on_seaweedfs: S3Storage) -> Storage:
+        return _emptied(on_seaweedfs)
+
+
+class TestAmazon(StorageContract):
+    """Amazon as moto plays it inside this process: with Amazon's addresses and checksums."""
+
+    writers = 1
+
+    @pytest.fixture
+    def storage(self, on_amazon: S3Storage) -> Storage:
+        return _emptied(on_amazon)
+
+
+class TestMoto(StorageContract):
+    writers = 1
+
+    @pytest.fixture
+    def storage(self, on_moto: S3Storage) -> Storage:
+        return _emptied(on_moto)
+
+
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Install the example of a plug-in, as a user would, where this process finds it."""
+    source, site = tmp_path_factory.mktemp("plugin") / "source", tmp_path_factory.mktemp("site")
+    shutil.copytree(PLUGIN, source)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", site, source], check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(site)
+        yield
+        sys.modules.pop("pypiprivate_sqlite", None)
+
+
+@pytest.mark.usefixtures("plugin")
+class TestPlugin(StorageContract):
+    @pytest.fixture
+    def storage(self, tmp_path: Path) -> Storage:
+        return open_storage("sqlite", {"database": str(tmp_path / "index.db")})
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_plugin_stands_beside_the_built_in_backends() -> None:
+    assert list(backends()) == ["local-filesystem", "aws-s3", "sqlite"]
+    assert find_backend("sqlite").scheme == "sqlite"
+
+
+def test_an_unknown_type_is_told_which_there_are() -> None:
+    with pytest.raises(ConfigError, match="no storage type 'azure'; known are: aws-s3, local-filesystem"):
+        find_backend("azure")
+
+
+@pytest.mark.parametrize(
+    ("says", "reason"),
+    [
+        ("no_such_module:BACKEND", "does not load: No module named"),
+        ("pypiprivate.storage.local:NO_SUCH_NAME", "does not load: .*NO_SUCH_NAME"),
+        ("pypiprivate.storage.local:LocalStorage", "is no pypiprivate.storage.Backend"),
+    ],
+)
+def test_a_broken_plugin_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, reason: str) -> None:
+    _install(tmp_path, f"broken = {says}", monkeypatch)
+    with pytest.raises(ConfigError, match=f"the storage plug-in 'broken' .{says}. {reason}"):
+        find_backend("broken")
+
+
+def test_a_plugin_does_not_replace_a_built_in_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _install(tmp_path, "aws-s3 = no_such_module:BACKEND", monkeypatch)
+    assert entry_points(group="pypiprivate.storage").names >= {"aws-s3"}
+    assert find_backend("aws-s3").options[0].name == "bucket"
+
+
+def _emptied(storage: S3Storage) -> S3Storage:
+    """Return a repository of its own in the same bucket; a client is slow to make, and may be shared."""
+    return S3Storage(storage._client, BUCKET, prefix=secrets.token_hex(8))
+
+
+def _install(site: Path, entry: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = site / "plugin-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[pypiprivate.storage]\n{entry}\n")
+    monkeypatch.syspath_prepend(site)
