@@ -5,7 +5,6 @@ The original pypiprivate kept no record, only ``PROJECT/FILENAME`` and pages mad
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from . import artifact, simple
 from .errors import Conflict, StorageError
-from .model import File, Project, parse_filename
+from .model import File, Project, parse_filename, timestamp
 from .storage.base import OCTETS, Entry, Storage
 
 
@@ -92,22 +91,4 @@ def _read(storage: Storage, entry: Entry, filename: str) -> artifact.Artifact:
 
 
 def _found(read: artifact.Artifact, modified: datetime) -> Found:
-    return Found(file_of(read, key=read.filename, upload_time=timestamp(modified)), read.metadata)
-
-
-def file_of(read: artifact.Artifact, *, key: str, upload_time: str) -> File:
-    """Describe an artifact that lies, or will lie, under *key* (relative to its project's directory)."""
-    return File(
-        filename=read.filename,
-        url=simple.url_of(key),
-        hashes={"sha256": read.sha256},
-        size=read.size,
-        upload_time=upload_time,
-        requires_python=read.requires_python,
-        core_metadata={"sha256": hashlib.sha256(read.metadata).hexdigest()} if read.metadata is not None else False,
-    )
-
-
-def timestamp(moment: datetime) -> str:
-    """Write a moment (UTC) as PEP 700 wants an upload time: six digits of a second, which every reader parses."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return Found(read.as_file(key=read.filename, upload_time=timestamp(modified)), read.metadata)

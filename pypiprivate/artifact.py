@@ -15,27 +15,29 @@ import tarfile
 import zlib
 from base64 import urlsafe_b64encode
 from collections import deque
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from email.message import Message
-from email.parser import HeaderParser
+from itertools import chain, islice, product
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.tags import parse_tag
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from .archive import PIECE, Kind, Member, Unsound, ZipArchive, walk_targz
+from .archive import PIECE, Kind, Member, Unsound, shown
 from .errors import ArtifactError, ConfigError, NoArtifacts
-from .model import Identity, parse_filename
+from .metadata import CoreMetadata, one, read_core, read_headers
+from .model import File, Identity, parse_filename, url_of
+from .tararchive import walk_targz
+from .ziparchive import ZipArchive
 
 #: Bytes of METADATA, PKG-INFO and WHEEL; the largest METADATA of 960 wheels has 233 kB.
 MAX_METADATA = 1 << 20
 #: Bytes of RECORD: 160 for each of the most members of an archive.
 MAX_RECORD = 32 << 20
+#: Tags in WHEEL that are looked at: each may stand for any number. A file name has room for less.
+MAX_TAGS = 100_000
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,23 @@ class Artifact:
     def version(self) -> Version:
         """The version of the release."""
         return self.identity.version
+
+    def as_file(self, *, key: str, upload_time: str) -> File:
+        """Describe the artifact as a record does.
+
+        :param key: where it lies or will lie, relative to its project's directory.
+        :param upload_time: as :func:`.model.timestamp` writes it.
+        """
+        core_metadata = {} if self.metadata is None else {"sha256": hashlib.sha256(self.metadata).hexdigest()}
+        return File(
+            filename=self.filename,
+            url=url_of(key),
+            hashes={"sha256": self.sha256},
+            size=self.size,
+            upload_time=upload_time,
+            requires_python=self.requires_python,
+            core_metadata=core_metadata or False,
+        )
 
 
 def read(path: Path) -> Artifact:
@@ -182,16 +201,19 @@ _OTHERS = {
 _DUMB = re.compile(r"\.(linux|macosx|win|cygwin|freebsd|openbsd|netbsd|solaris|aix)[-0-9][^/]*\.(tar\.\w+|zip)\Z")
 
 
+_PUBLISHED = "Wheels (.whl) and sdists (.tar.gz) are published; python -m build makes both."
+
+
 def _identify(filename: str) -> Identity:
     for ending, what in _OTHERS.items():
         if filename.endswith(ending):
-            raise Unsound(f"it is {what}, and no artifact")
+            raise ArtifactError(filename, f"it is {what}, and no artifact", hint=_PUBLISHED)
     if _DUMB.search(filename):
-        raise Unsound("it is what bdist_dumb built, which no installer takes, and no sdist")
+        raise ArtifactError(filename, "it is what bdist_dumb built, and no sdist: no installer takes it", hint=_PUBLISHED)
     try:
         return parse_filename(filename)
     except ValueError as error:
-        raise Unsound(str(error)) from error
+        raise ArtifactError(filename, str(error), hint=_PUBLISHED) from error
 
 
 def _examine(file: BinaryIO, filename: str, identity: Identity) -> _Contents:
@@ -213,7 +235,7 @@ def _examine(file: BinaryIO, filename: str, identity: Identity) -> _Contents:
 def _examine_wheel(archive: ZipArchive, identity: Identity) -> _Contents:
     info = _find_dist_info(archive.members, identity)
     metadata = _read_small(archive, f"{info}/METADATA", MAX_METADATA)
-    core = _read_core(metadata, "METADATA")
+    core = read_core(metadata, "METADATA")
     _check_release(core, [(identity.project, identity.version)])
     warnings = _check_wheel(_read_small(archive, f"{info}/WHEEL", MAX_METADATA), identity)
     faults = tuple(_compare_with_record(archive, info))
@@ -228,7 +250,7 @@ def _find_dist_info(members: Sequence[Member], identity: Identity) -> str:
         raise Unsound(f"it has {len(infos)} .dist-info folders instead of one")
     (info,) = infos
     if (identity.project, identity.version) not in _splits(info.removesuffix(".dist-info")):
-        raise Unsound(f"its folder {info} is not named after {identity.project} {identity.version}")
+        raise Unsound(f"its folder {shown(info)} is not named after {identity.project} {identity.version}")
     return info
 
 
@@ -256,94 +278,25 @@ def _whole(pieces: Iterator[bytes], name: str, most: int) -> bytes:
     return bytes(body)
 
 
-class _Core(NamedTuple):
-    """What of the core metadata is looked at."""
-
-    project: NormalizedName
-    version: Version
-    metadata_version: tuple[int, int]
-    requires_python: str | None
-    license_files: Sequence[str]
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        known = self.metadata_version in _METADATA_VERSIONS
-        spelt = ".".join(map(str, self.metadata_version))
-        return () if known else (f"its Metadata-Version {spelt} is not known here: newer fields were not checked",)
-
-    def missing_licenses(self, names: Container[str], folder: str) -> tuple[str, ...]:
-        """Since 2.4 (PEP 639) a License-File says where a file lies; before, each tool had its own idea."""
-        missing = [file for file in self.license_files if f"{folder}/{file}" not in names]
-        return tuple(f"its License-File {file} is not in it" for file in missing if self.metadata_version >= (2, 4))
-
-
-#: 2.0 was never finished and is in use.
-_METADATA_VERSIONS = {(1, 0), (1, 1), (1, 2), *((2, minor) for minor in range(7))}
-
-
-def _read_core(body: bytes, source: str) -> _Core:
-    headers = _headers(body, source)
-    name, version = _one(headers, "Name", source), _one(headers, "Version", source)
-    try:
-        release = canonicalize_name(name), Version(version)
-    except ValueError as error:
-        raise Unsound(f"its {source} has the version {version!r}, which is none (PEP 440)") from error
-    metadata_version = _metadata_version(_one(headers, "Metadata-Version", source))
-    return _Core(*release, metadata_version, _requires_python(headers), headers.get_all("License-File", []))
-
-
-def _headers(body: bytes, source: str) -> Message:
-    """Parse what has the form of an e-mail, in UTF-8. Headers only: a Content-Type among them is not to split the description."""
-    try:
-        headers = HeaderParser().parsestr(body.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise Unsound(f"its {source} is not UTF-8") from error
-    if any("\0" in value for value in headers.values()):
-        raise Unsound(f"its {source} has a NUL in a header")
-    return headers
-
-
-def _one(headers: Message, name: str, source: str) -> str:
-    values = headers.get_all(name, [])
-    if len(values) != 1:
-        raise Unsound(f"its {source} has {len(values)} headers {name} instead of one")
-    return str(values[0]).strip()
-
-
-def _metadata_version(text: str) -> tuple[int, int]:
-    if not (match := re.fullmatch(r"([0-9]{1,3})\.([0-9]{1,3})", text)):
-        raise Unsound(f"its Metadata-Version is none: {text!r}")
-    major, minor = map(int, match.groups())
-    if not 1 <= major <= 2:
-        raise Unsound(f"its Metadata-Version {text} is not known here")
-    return major, minor
-
-
-def _requires_python(headers: Message) -> str | None:
-    if "Requires-Python" not in headers:
-        return None
-    text = " ".join(_one(headers, "Requires-Python", "metadata").split())
-    try:
-        SpecifierSet(text)
-    except InvalidSpecifier as error:
-        raise Unsound(f"its Requires-Python is no version specifier: {text!r}") from error
-    return text or None
-
-
-def _check_release(core: _Core, named: Sequence[tuple[NormalizedName, Version]]) -> None:
+def _check_release(core: CoreMetadata, named: Sequence[tuple[NormalizedName, Version]]) -> None:
     if (core.project, core.version) not in named:
         spelt = " or ".join(f"{project} {version}" for project, version in named)
-        raise Unsound(f"its metadata says {core.project} {core.version}, its name says {spelt}")
+        raise Unsound(f"its metadata says {core.project:.99} {core.version!s:.99}, its name says {spelt}")
 
 
 def _check_wheel(body: bytes, identity: Identity) -> tuple[str, ...]:
     """Installers refuse a major Wheel-Version that they do not know, and go by the tags of the file name."""
-    headers = _headers(body, "WHEEL")
-    version = _one(headers, "Wheel-Version", "WHEEL")
+    headers = read_headers(body, "WHEEL")
+    version = one(headers, "Wheel-Version", "WHEEL")
     if not re.fullmatch(r"1\.[0-9]+", version):
-        raise Unsound(f"its Wheel-Version is not 1.x: {version!r}")
-    tags = frozenset(str(tag) for value in headers.get_all("Tag", []) for tag in parse_tag(value.strip()))
+        raise Unsound(f"its Wheel-Version is not 1.x: {shown(version)}")
+    tags = frozenset(islice(chain.from_iterable(map(_expanded, headers.get_all("Tag", []))), MAX_TAGS))
     return () if tags == identity.tags else ("the tags in its WHEEL are not those of its name",)
+
+
+def _expanded(tag: str) -> Iterator[str]:
+    """``py2.py3-none-any`` is two tags (PEP 425)."""
+    return map("-".join, product(*(part.split(".") for part in tag.strip().lower().split("-"))))
 
 
 def _compare_with_record(archive: ZipArchive, info: str) -> Iterator[str]:
@@ -355,7 +308,7 @@ def _compare_with_record(archive: ZipArchive, info: str) -> Iterator[str]:
         if member.kind is Kind.DIRECTORY or member.name in exempt:
             deque(pieces, maxlen=0)  # its checksum
         elif member.name not in record:
-            raise Unsound(f"its RECORD lacks {member.name!r}")
+            raise Unsound(f"its RECORD lacks {shown(member.name)}")
         elif fault := _compare(member, pieces, record[member.name]):
             yield fault
 
@@ -373,12 +326,12 @@ def _read_record(archive: ZipArchive, info: str) -> Mapping[str, _Row]:
         path, *rest = row
         if path.endswith("/"):
             continue  # some tools list folders
-        if len(rest) != 2 or path not in members:
-            raise Unsound(
-                f"its RECORD names {path!r}, which is not in it" if len(rest) == 2 else f"its RECORD has a row {row!r:.99}"
-            )
+        if len(rest) != 2:
+            raise Unsound(f"the row of {shown(path)} in its RECORD has {len(row)} fields instead of three")
+        if path not in members:
+            raise Unsound(f"its RECORD names {shown(path)}, which is not in it")
         if rows.setdefault(path, _Row(*rest)) != _Row(*rest):
-            raise Unsound(f"its RECORD names {path!r} twice")
+            raise Unsound(f"its RECORD names {shown(path)} twice")
     return rows
 
 
@@ -388,11 +341,11 @@ def _compare(member: Member, pieces: Iterator[bytes], row: _Row) -> str | None:
     for piece in pieces:
         digest.update(piece)
     if algorithm not in _ALGORITHMS:
-        return f"its RECORD has no hash of sha256 or better for {member.name!r}"
+        return f"its RECORD has no hash of sha256 or better for {shown(member.name)}"
     if urlsafe_b64encode(digest.digest()).decode().rstrip("=") != expected.rstrip("="):
-        return f"its RECORD has another hash for {member.name!r}"
+        return f"its RECORD has another hash for {shown(member.name)}"
     if row.size not in ("", str(member.size)):
-        return f"its RECORD has another size for {member.name!r}"
+        return f"its RECORD has another size for {shown(member.name)}"
     return None
 
 
@@ -405,14 +358,14 @@ def _examine_sdist(walk: Iterable[tuple[Member, Iterator[bytes]]], filename: str
     for member, pieces in walk:
         names.add(member.name)
         if member.kind is Kind.FILE and re.fullmatch(r"[^/]+/PKG-INFO", member.name):
-            core = _read_core(_whole(pieces, "PKG-INFO", MAX_METADATA), "PKG-INFO")
+            core = read_core(_whole(pieces, "PKG-INFO", MAX_METADATA), "PKG-INFO")
         deque(pieces, maxlen=0)
     top = _find_top(names)
     if core is None:
-        raise Unsound(f"it has no {top}/PKG-INFO")
+        raise Unsound(f"it has no PKG-INFO in its folder {shown(top)}")
     _check_release(core, _splits(filename.removesuffix(identity.kind)))
     if (core.project, core.version) not in _splits(top):
-        raise Unsound(f"its folder {top} is not named after {core.project} {core.version}")
+        raise Unsound(f"its folder {shown(top)} is not named after {core.project} {core.version}")
     warnings = core.warnings + core.missing_licenses(names, top)
     if identity.kind != ".tar.gz":
         warnings += (f"it is a {identity.kind} sdist, and newer tools make .tar.gz only (PEP 625)",)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import Enum
 from functools import cached_property
 from itertools import count
 from typing import Any, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from packaging.utils import (
     BuildTag,
@@ -156,6 +157,16 @@ def _identity(filename: str) -> Identity | str:
         return parse_filename(filename)
     except ValueError:
         return filename.casefold()
+
+
+def url_of(key: str) -> str:
+    """Return the URL of *key*, relative to the project's directory as the key is: ``+`` is ``%2B``, which every client takes alike."""
+    return quote(key)
+
+
+def timestamp(moment: datetime) -> str:
+    """Write a moment (UTC) as PEP 700 wants an upload time: six digits of a second, which every reader parses."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class Status(NamedTuple):

@@ -21,11 +21,10 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import TypeAlias
 
-from .adopt import file_of, timestamp
 from .artifact import Artifact
 from .errors import ArtifactError, PublishRefused
 from .index import Gather, Index, concurrently
-from .model import Existing, File, Outcome, Project
+from .model import Existing, File, Outcome, Project, timestamp
 from .storage.base import Sent, Storage
 
 log = logging.getLogger(__name__)
@@ -180,7 +179,7 @@ class _Command:
         entries = []
         for artifact in artifacts:
             key = project.free_key(artifact.filename, artifact.sha256)
-            file = file_of(artifact, key=key, upload_time=self.now)
+            file = artifact.as_file(key=key, upload_time=self.now)
             outcome = project.judge(file, self.existing)
             project = project.add(file, self.existing)
             entries.append(_Entry(artifact, project.held(file), outcome))

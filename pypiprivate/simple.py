@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any, NoReturn
-from urllib.parse import quote
 
 from .errors import UnsupportedIndex
 from .model import Deleted, File, Project, ProjectList, Status, Used, is_normalized, versions_of
@@ -37,11 +36,6 @@ def record_key(project: str) -> str:
 def page_key(project: str) -> str:
     """Return the key of a project's page."""
     return f"{project}/index.html"
-
-
-def url_of(key: str) -> str:
-    """Return the relative URL of *key*, relative to the project's directory too: ``+`` is ``%2B``, which is the same for all."""
-    return quote(key)
 
 
 def projects_with_page(keys: Iterable[str]) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ EXAMPLES = (
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """Return an environment in which nothing is configured: no index, no proxy, no credentials."""
-    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "SYSTEMROOT") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "SYSTEMROOT", "COVERAGE_PROCESS_CONFIG") if name in os.environ}
     return {
         **kept,
         "HOME": str(home),

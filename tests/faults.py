@@ -43,6 +43,14 @@ class Proxy:
         """Let the next requests of this method go wrong in these ways, one each; those after them go through."""
         self._script += [(method, fault) for fault in faults]
 
+    def is_spent(self) -> bool:
+        """Tell whether all that was to go wrong has."""
+        return not self._script
+
+    def clear(self) -> None:
+        """Let all further requests through."""
+        self._script.clear()
+
     def take(self, method: str) -> Fault:
         """Return what happens to a request of this method."""
         for at, (wanted, fault) in enumerate(self._script):
@@ -94,7 +102,7 @@ def refuse(status: int, code: str, message: str = "injected", *, headers: Mappin
 def say(status: int, body: bytes = b"", *, headers: Mapping[str, str] | None = None) -> Fault:
     """Answer this, and do not ask the server."""
 
-    def fault(client: _Connection, ask: Callable[[], Answer]) -> None:  # noqa: ARG001  a fault is given both
+    def fault(client: _Connection, ask: Callable[[], Answer]) -> None:
         client.give(Answer(status, headers or {}, body))
 
     return fault
@@ -116,7 +124,7 @@ class _Connection(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.proxy.take(self.command)(self, lambda: self._ask(body))
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _handle
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _handle  # noqa: N815  names of the standard library
 
     def _ask(self, body: bytes) -> Answer:
         server = http.client.HTTPConnection(urlsplit(self.proxy.upstream).netloc, timeout=60)
@@ -138,5 +146,5 @@ class _Connection(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer.body[: int(len(answer.body) * part)] if self.command != "HEAD" else b"")
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""

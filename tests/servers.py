@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import random
+import secrets
 import socket
 import subprocess
+import sys
 import sysconfig
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,26 +107,26 @@ def juicefs(directory: Path) -> Iterator[Server]:
 
 @contextmanager
 def shared(kind: Callable[[Path], AbstractContextManager[Server]], basetemp: Path) -> Iterator[Server]:
-    """Run one server for all worker processes of a test run. Who started it stops it, when nobody uses it any more.
+    """Use one server together with the other worker processes of a test run; for fixtures of a whole session.
+
+    A process of its own keeps it, until a second after the last process that uses it has said so or has died.
 
     :param kind: one of the functions above.
     :param basetemp: pytest's directory for the temporary files of this process.
     """
     root = basetemp.parent if "PYTEST_XDIST_WORKER" in os.environ else basetemp
     directory = root / f"shared-{kind.__name__}"
-    directory.mkdir(exist_ok=True)
-    lock, url, users = FileLock(directory / "lock"), directory / "url", directory / "users"
-    with ExitStack() as mine:
-        with lock:
-            if not url.exists():
-                url.write_text(mine.enter_context(kind(directory)).url)
-                mine.callback(_wait_until, lambda: users.stat().st_size == 0, 1_200)
-            _resize(users, +1)
-        try:
-            yield Server(url.read_text())
-        finally:
-            with lock:
-                _resize(users, -1)
+    (directory / "users").mkdir(parents=True, exist_ok=True)
+    user, url = directory / f"users/{os.getpid()}-{secrets.token_hex(4)}", directory / "url"
+    with FileLock(directory / "lock"):
+        user.touch()
+        if not url.exists():
+            _start_keeper(kind.__name__, directory)
+            _wait_until(url.exists, DEADLINE)
+    try:
+        yield Server(url.read_text())
+    finally:
+        user.unlink()
 
 
 @contextmanager
@@ -191,10 +193,36 @@ def _environment(home: Path) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home)}
 
 
-def _resize(users: Path, change: int) -> None:
-    """Count users by the bytes of a file."""
-    size = users.stat().st_size if users.exists() else 0
-    users.write_bytes(b"." * (size + change))
+def _start_keeper(kind: str, directory: Path) -> None:
+    command = [sys.executable, "-m", "tests.servers", kind, str(directory)]
+    in_background = ["sh", "-c", '"$@" >"$0/keeper.log" 2>&1 &', str(directory)]
+    subprocess.run([*in_background, *command], cwd=Path(__file__).parent.parent, check=True, start_new_session=True)
+
+
+def _keep(kind: Callable[[Path], AbstractContextManager[Server]], directory: Path) -> None:
+    home = directory / secrets.token_hex(4)
+    home.mkdir()
+    with kind(home) as server:
+        (home / "url").write_text(server.url)
+        (home / "url").replace(directory / "url")
+        while _is_used(directory):
+            time.sleep(1)
+
+
+def _is_used(directory: Path) -> bool:
+    with FileLock(directory / "lock"):
+        used = any(_is_alive(int(user.name.partition("-")[0])) for user in (directory / "users").iterdir())
+        if not used:
+            (directory / "url").unlink()  # who comes now starts another one
+        return used
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _wait_until(done: Callable[[], bool], seconds: float) -> None:
@@ -227,3 +255,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+if __name__ == "__main__":
+    _keep({"seaweedfs": seaweedfs, "moto": moto, "juicefs": juicefs}[sys.argv[1]], Path(sys.argv[2]))

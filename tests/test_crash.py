@@ -60,7 +60,9 @@ def test_killed_after_any_operation_nothing_is_torn_and_the_same_command_finishe
         storage = LocalStorage(index)
         for number in range(published):
             assert finish(start(index, build(tmp_path / "dist", f"{number}.0")))[0] == 0
-        done = subprocess.run([sys.executable, "-c", KILLED, str(after), str(index), *files], cwd=Path(__file__).parents[1], check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, str(after), str(index), *files], cwd=Path(__file__).parents[1], check=False
+        )
         check_never_torn(storage)
         if done.returncode == 0:
             break

@@ -327,7 +327,7 @@ def releases(built: Build, number: int) -> Prepare:
 
 
 def stalled(built: Build, prepare: Prepare, rival: Prepare) -> Iterator[MemoryStorage]:
-    """Publish 7.0 and let *rival* act just before the first operation, then just before the second, and so on: one storage each."""
+    """Publish 7.0 and let *rival* act just before the first operation, then just before the second, and so on."""
     operations: list[str] = []
     storage = MemoryStorage()
     prepare(storage)

@@ -25,13 +25,13 @@ from .servers import BUCKET, moto, seaweedfs, shared
 PLUGIN = Path(__file__).parent / "plugin"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def on_seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Storage]:
     with shared(seaweedfs, tmp_path_factory.getbasetemp()) as server:
         yield open_bucket(server.options())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def on_moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Storage]:
     with shared(moto, tmp_path_factory.getbasetemp()) as server:
         yield open_bucket(server.options())

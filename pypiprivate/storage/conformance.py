@@ -1,4 +1,3 @@
-# ruff: noqa: D102, S101  these are tests, whose names are their promises
 """The promise of every storage backend, as tests: a backend's own tests inherit them.
 
     class TestMyStorage(StorageContract):

@@ -1,4 +1,3 @@
-# ruff: noqa: PLC0415  boto3 is imported when it is needed, and need not be there otherwise
 """A repository in a bucket of Amazon S3, or of a store that speaks its language.
 
 The only importer of boto3, and only when such a repository is opened. One table puts into words what the
@@ -31,7 +30,7 @@ _WHOLE = 8 * _MIB
 #: S3 takes parts of 5 MiB and more, and 10,000 of them at most.
 _PART, _PARTS = 5 * _MIB, 9_000
 #: Parts, or files of more than a MiB, that are in memory at once.
-_IN_MEMORY = 4
+_IN_MEMORY = 3
 #: Codes that mean, beside 412, that another write came in between.
 _CONFLICTS = {"ConditionalRequestConflict", "OperationAborted"}
 #: How often a request is sent; boto3 waits longer and longer in between.
@@ -64,11 +63,11 @@ _UNWRITTEN = "Nothing was written."
 _AGAIN = "Running the same command again is safe."
 
 _NO_BUCKET = ("there is no bucket {bucket} at {endpoint}.", "Create it, or correct bucket, region or endpoint.")
-_DENIED = (
-    "access is denied (403).",
-    "It takes s3:GetObject, s3:PutObject and s3:DeleteObject on the objects and s3:ListBucket on the bucket, "
-    "without which S3 says 403 where an object is missing.",
+_RIGHTS = (
+    "Check the credentials and their rights: s3:GetObject, s3:PutObject and s3:DeleteObject on the objects, "
+    "s3:ListBucket on the bucket (without it S3 says 403 where an object is missing)."
 )
+_DENIED = ("access is denied (403).", _RIGHTS)
 _EXPIRED = ("the credentials have expired.", "Renew them; with single sign-on: aws sso login.")
 _REGION = ("the bucket is in another region{region}.", "Set region to the bucket's own.")
 _BUSY = ("the store is overloaded or failing ({detail}).", "Wait a little.")
@@ -117,7 +116,7 @@ _FAILURES: Mapping[str, tuple[str, str]] = {
 class S3Storage:
     """A repository below a prefix of a bucket.
 
-    :param client: boto3's client for S3; the credentials are in it.
+    :param client: boto3's client for S3, made for this repository; the credentials are in it.
     :param bucket: its name, or the ARN of an access point.
     :param prefix: of every key, without slashes around it.
     :param put_args: further arguments of PutObject, for everything that is written.
@@ -348,7 +347,7 @@ class S3Storage:
         except _foreign() as error:
             reason, way = _explain(error, bucket=self._bucket, endpoint=self._endpoint)
             hint = f"{way} {hint}".strip()
-            if hasattr(error, "response"):
+            if _answer(error):
                 raise _Refused(self._what(key), reason, hint=hint, status=_status(error), code=_code(error)) from error
             raise as_(self._what(key), reason, hint=hint) from error
 
@@ -366,7 +365,7 @@ class _Cut(StorageError):
 
 
 class _Checked:
-    """A file as boto3 reads it to send it; the end comes only if all that was read has the digest, so that nothing else is kept."""
+    """A file as boto3 reads it to send it: it ends only if what was read has the digest, so that nothing else is kept."""
 
     def __init__(self, file: BinaryIO, path: Path, sha256: str) -> None:
         self._file, self._path, self.sha256 = file, path, sha256
@@ -535,9 +534,9 @@ def _foreign() -> tuple[type[Exception], ...]:
 
 def _explain(error: Exception, *, bucket: str, endpoint: str) -> tuple[str, str]:
     """Put an error of boto3 into words: the reason, and the way out."""
-    if hasattr(error, "response"):
+    if _answer(error):
         names = [_code(error), str(_status(error))]
-        detail = f"{_status(error)} {_code(error)}: {error.response['Error'].get('Message', '')}"
+        detail = f"{_status(error)} {_code(error)}: {_answer(error)['Error'].get('Message', '')}"
     else:
         names = [kind.__name__ for kind in type(error).__mro__]
         detail = f"{names[0]}: {error}"
@@ -546,28 +545,35 @@ def _explain(error: Exception, *, bucket: str, endpoint: str) -> tuple[str, str]
     return reason.format(detail=detail, bucket=bucket, endpoint=endpoint, region=_region(error)), way
 
 
-def _status(error: Any) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+def _answer(error: Exception) -> Any:
+    """Return the store's answer, empty where there was none."""
+    return getattr(error, "response", None) or {}
 
 
-def _code(error: Any) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
+def _status(error: Exception) -> int:
+    return int(_answer(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def _region(error: Any) -> str:
-    response = getattr(error, "response", {})
-    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    region = response.get("Error", {}).get("Region") or headers.get("x-amz-bucket-region")
+def _code(error: Exception) -> str:
+    return str(_answer(error).get("Error", {}).get("Code", ""))
+
+
+def _region(error: Exception) -> str:
+    headers = _answer(error).get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    region = _answer(error).get("Error", {}).get("Region") or headers.get("x-amz-bucket-region")
     return f", {region}" if region else ""
 
 
 def _sha256(answer: Any) -> str | None:
-    """Return what the store computed, or else what we noted, of a whole object (not of its parts)."""
-    checksum = answer.get("ChecksumSHA256", "")
-    if re.fullmatch("[A-Za-z0-9+/]{43}=", checksum):
-        return base64.b64decode(checksum).hex()
-    noted = {name.lower(): value.lower() for name, value in answer.get("Metadata", {}).items()}.get("sha256", "")
-    return noted if re.fullmatch("[0-9a-f]{64}", noted) else None
+    """Return what we noted when we wrote the object, or else what the store computed, if of the whole and not of its parts."""
+    metadata: dict[str, str] = answer.get("Metadata", {})  # some stores change the case of names
+    noted = {name.lower(): value for name, value in metadata.items()}.get("sha256", "")
+    if re.fullmatch("[0-9a-f]{64}", noted):
+        return noted
+    computed = str(answer.get("ChecksumSHA256", ""))
+    if "-" in answer["ETag"] or not re.fullmatch("[A-Za-z0-9+/]{43}=", computed):
+        return None
+    return base64.b64decode(computed).hex()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -31,7 +32,7 @@ class SQLiteStorage:
         return Stored(*row) if row else None
 
     def swap(self, key: str, body: bytes, *, replacing: Stored | None, content_type: str) -> None:
-        values = (key, body, hashlib.sha256(body).hexdigest(), content_type, datetime.now().timestamp())
+        values = (key, body, hashlib.sha256(body).hexdigest(), content_type, time.time())
         with self._database(key) as database:
             if replacing is None:
                 done = database.execute("INSERT OR IGNORE INTO objects VALUES (?, ?, ?, ?, ?)", values)
@@ -49,7 +50,7 @@ class SQLiteStorage:
         if hashlib.sha256(data).hexdigest() != sha256:
             raise StorageError(key, "the file changed while it was being published.")
         with self._database(key) as database:
-            values = (key, data, sha256, OCTETS, datetime.now().timestamp())
+            values = (key, data, sha256, OCTETS, time.time())
             database.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", values)
         if sent:
             sent(len(data))
