@@ -160,7 +160,7 @@ def _identity(filename: str) -> Identity | str:
 
 
 def url_of(key: str) -> str:
-    """Return the URL of *key*, relative to the project's directory as the key is: ``+`` is ``%2B``, which every client takes alike."""
+    """Return the URL of *key*, relative to the same directory: ``+`` is ``%2B``, which every client takes alike."""
     return quote(key)
 
 

@@ -125,7 +125,7 @@ def during(inner: Storage, at: int, do: Callable[[], object]) -> Observed:
 
 
 def older_tool(storage: MemoryStorage, path: Path, project: str) -> None:
-    """Do what the original pypiprivate does: put the file, list its directory into a page, list all directories into the root page."""
+    """Do what the original pypiprivate does: put the file, write a page of its directory and a root page of all directories."""
     put(storage, f"{project}/{path.name}", path.read_bytes())
     names = {entry.key.removeprefix(f"{project}/").split("/")[0] for entry in storage.list(f"{project}/")}
     put(storage, f"{project}/index.html", _older_page(names))

@@ -11,7 +11,6 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from moto import mock_aws
 
 from pypiprivate.errors import ConfigError
 from pypiprivate.storage import Storage, backends, find_backend, open_storage
@@ -40,6 +39,8 @@ def on_moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Storage]:
 @pytest.fixture(scope="module")
 def on_amazon() -> Iterator[S3Storage]:
     options = {"bucket": BUCKET, "region": "eu-west-1", "access_key": "any", "secret_key": "any"}
+    from moto import mock_aws  # only where its tests run
+
     with mock_aws():
         storage = open_bucket(options)
         storage._client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
@@ -64,7 +65,7 @@ class TestSeaweedFS(StorageContract):
         return _emptied(on_seaweedfs)
 
 
-class TestAmazon(StorageContract):
+class TestMotoAsAmazon(StorageContract):
     """Amazon as moto plays it inside this process: with Amazon's addresses and checksums."""
 
     writers = 1

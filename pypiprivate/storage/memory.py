@@ -55,9 +55,12 @@ class MemoryStorage:
 
     def store(self, key: str, body: bytes | Path, *, sha256: str, sent: Sent | None = None) -> None:
         """See :meth:`.Storage.store`."""
-        data = body if isinstance(body, bytes) else body.read_bytes()
+        try:
+            data = body if isinstance(body, bytes) else body.read_bytes()
+        except OSError as error:
+            raise StorageError(str(body), f"{error.strerror}.") from error
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise StorageError(key, "the file changed while it was being published.")
+            raise StorageError(key if isinstance(body, bytes) else str(body), "the file changed while it was being published.")
         with self._lock:
             self._put(key, data, OCTETS)
         if sent:
@@ -80,7 +83,7 @@ class MemoryStorage:
     def list(self, prefix: str) -> Iterator[Entry]:
         """See :meth:`.Storage.list`."""
         for key, found in sorted(self._objects.items()):
-            if key.startswith(prefix):
+            if key.startswith(prefix) and not key.startswith(".pypiprivate/"):
                 yield Entry(key, len(found.body), found.modified)
 
     def delete(self, key: str) -> None:

@@ -1,0 +1,121 @@
+"""From settings to a client of S3: credentials, endpoint, and the arguments that every write carries."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..errors import ConfigError
+from .s3errors import FAILURES, explain, foreign
+
+#: How often a request is sent; boto3 waits longer and longer in between.
+ATTEMPTS = 5
+#: As many as threads that publish.
+_CONNECTIONS = 16
+#: PutObject's names that are ours to say, that break what we promise, or whose secret every reader would need.
+_NO_PUT_ARGS = re.compile(
+    "Bucket|Key|Body|If.*|Content(Type|Length|MD5|Encoding)|CacheControl|Metadata|Checksum.*|SSECustomer.*|Write.*"
+)
+_KEYS = {"access_key_id": "access_key", "secret_access_key": "secret_key", "session_token": "session_token"}
+_PUT_OPTIONS = {"acl": "ACL", "sse": "ServerSideEncryption", "kms_key_id": "SSEKMSKeyId"}
+
+
+def client_of(options: Mapping[str, str], attempts: int) -> Any:
+    """Return boto3's client for the bucket that *options* describe.
+
+    :param attempts: how often a request is sent before its failure counts.
+    :raises ConfigError: boto3 or credentials are missing, or a setting cannot be.
+    """
+    try:
+        import boto3
+        from botocore.config import Config
+    except ImportError as error:
+        raise ConfigError("type aws-s3 needs boto3, which is not installed", hint="pip install boto3") from error
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        connect_timeout=10,
+        read_timeout=60,
+        max_pool_connections=_CONNECTIONS,
+        user_agent_extra="pypiprivate",
+        # else checksums of boto3's choice, in a framing that imitations store as part of the object; we send our own
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    keys = _keys(options)
+    try:
+        session = boto3.session.Session(profile_name=options.get("profile"), region_name=options.get("region"))
+        client = session.client("s3", endpoint_url=_endpoint(options), config=config, **keys)
+        if not keys and session.get_credentials() is None:
+            reason, hint = FAILURES["NoCredentialsError"]
+            raise ConfigError(reason, hint=hint)
+    except foreign() as error:
+        reason, hint = explain(error, bucket=options["bucket"], endpoint=options.get("endpoint", "S3"))
+        raise ConfigError(reason, hint=hint) from error
+    return client
+
+
+def _keys(options: Mapping[str, str]) -> dict[str, Any]:
+    keys = {f"aws_{name}": options[option] for name, option in _KEYS.items() if options.get(option)}
+    if keys and not {"aws_access_key_id", "aws_secret_access_key"} <= keys.keys():
+        raise ConfigError(
+            "of PP_S3_ACCESS_KEY and PP_S3_SECRET_KEY only one is set, or neither beside PP_S3_SESSION_TOKEN",
+            hint="Set both, or none of the three to use boto3's own credentials.",
+        )
+    return keys
+
+
+def _endpoint(options: Mapping[str, str]) -> str | None:
+    endpoint = options.get("endpoint")
+    if not endpoint:
+        return None
+    parts = urlsplit(endpoint)
+    if "@" in parts.netloc:
+        raise ConfigError("endpoint holds a user name or a password", hint="Set PP_S3_ACCESS_KEY and PP_S3_SECRET_KEY instead.")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigError(f"endpoint = {endpoint} is no URL", hint="Write it as https://HOST or http://HOST:PORT.")
+    return endpoint
+
+
+def put_args_of(options: Mapping[str, str], members: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what acl, sse, kms_key_id and put_args say, as PutObject takes it."""
+    arguments = {name: options[option] for option, name in _PUT_OPTIONS.items() if options.get(option)}
+    if "SSEKMSKeyId" in arguments and not arguments.get("ServerSideEncryption", "").startswith("aws:kms"):
+        raise ConfigError("kms_key_id is for sse = aws:kms", hint="Set sse = aws:kms beside it.")
+    for name, value in _parsed(options.get("put_args") or "").items():
+        if name in arguments:
+            raise ConfigError(f"put_args says {name}, which has an option of its own", hint="Say it once.")
+        arguments[name] = _put_arg(name, value, members)
+    return arguments
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    form = 'put_args takes Name=Value,Name=Value or, where a value holds a comma, {"Name": "Value"}'
+    if not text.lstrip().startswith("{"):
+        pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+        if not all(equals for _, equals, _ in pairs):
+            raise ConfigError(form)
+        return {name.strip(): value.strip() for name, _, value in pairs}
+    try:
+        return dict(json.loads(text))
+    except ValueError as error:
+        raise ConfigError(f"{form}; this is no JSON: {error}") from error
+
+
+def _put_arg(name: str, value: Any, members: Mapping[str, Any]) -> Any:
+    known = sorted(member for member in members if not _NO_PUT_ARGS.fullmatch(member))
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        reason = "is not for put_args" if name in members else "is no argument of PutObject"
+        raise ConfigError(f"{name} {reason}", hint=f"Do you mean {near[0]}?" if near else f"put_args takes {', '.join(known)}.")
+    kind = members[name].type_name
+    if kind == "boolean" and str(value).lower() in {"true", "false"}:
+        return str(value).lower() == "true"
+    if kind == "integer" and str(value).isdecimal():
+        return int(value)
+    if kind in {"boolean", "integer"} or not isinstance(value, str):
+        raise ConfigError(f"{name} of put_args must be of type {kind}")
+    return value
