@@ -1,0 +1,3 @@
+from acme_setup_py import greet
+
+VALUE = greet("extras")
