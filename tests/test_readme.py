@@ -7,12 +7,16 @@ import os
 import shutil
 import sys
 import sysconfig
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from .builders import make_sdist
 from .examples import ROOT, environment, run
-from .web import code_blocks
+from .servers import ADMIN, seaweedfs, shared
+from .web import code_blocks, http_server
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="the README speaks to a shell, and there is no bash")
 
@@ -33,17 +37,79 @@ def shell(tmp_path: Path) -> dict[str, str]:
     return environment(home, PATH=f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}")
 
 
-def test_the_complete_run_ends_as_it_says(tmp_path: Path, shell: dict[str, str]) -> None:
-    complete, _, by_command_line, *_ = code_blocks("console")
-    script = as_script(complete + by_command_line).replace("pip install pypiprivate\n", "")
-    printed = run(["bash", "-euo", "pipefail", "-c", script], env=shell, cwd=tmp_path)
-    assert "hello from the private index" in printed.splitlines()
+def paste(script: str, shell: dict[str, str], cwd: Path, **more: str) -> str:
+    """Run a block as if it were pasted; return what it printed."""
+    return run(["bash", "-euo", "pipefail", "-c", as_script(script)], env=shell | more, cwd=cwd)
+
+
+@pytest.fixture
+def published(tmp_path: Path, shell: dict[str, str]) -> str:
+    """What the complete run printed; its project is in ``acme-hello``, its index in ``simple``."""
+    complete, *_ = code_blocks("console")
+    return paste(complete.replace("$ pip install pypiprivate\n", ""), shell, tmp_path)
+
+
+def test_the_complete_run_ends_as_it_says(tmp_path: Path, published: str) -> None:
+    assert published.splitlines()[-1] == "hello from the private index"
     record = json.loads((tmp_path / "simple/acme-hello/index.json").read_bytes())
     # An older setuptools spells the sdist with a dash.
     assert {file["filename"].replace("-", "_") for file in record["files"]} == {
         "acme_hello_1.0_py3_none_any.whl",
         "acme_hello_1.0.tar.gz",
     }
+
+
+@pytest.mark.usefixtures("published")
+def test_what_any_builder_left_is_published_from_the_command_line(tmp_path: Path, shell: dict[str, str]) -> None:
+    before = (tmp_path / "simple/acme-hello/index.json").read_bytes()
+    paste(code_blocks("console")[2], shell, tmp_path / "acme-hello")
+    assert (tmp_path / "simple/acme-hello/index.json").read_bytes() == before
+
+
+@pytest.mark.usefixtures("published")
+def test_the_same_goes_into_a_bucket(tmp_path: Path, shell: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> None:
+    access_key, secret_key = ADMIN
+    script = code_blocks("console")[1].replace("KEY=…", f"KEY={access_key}", 1).replace("KEY=…", f"KEY={secret_key}", 1)
+    with shared(seaweedfs, tmp_path_factory.getbasetemp()) as server, closing(server.client()) as client:
+        client.create_bucket(Bucket="acme-pypi")
+        paste(script, shell, tmp_path / "acme-hello", AWS_ENDPOINT_URL_S3=server.url)
+        stored = client.get_object(Bucket="acme-pypi", Key="simple/acme-hello/index.json")["Body"].read()
+    assert len(json.loads(stored)["files"]) == 2
+
+
+@pytest.mark.usefixtures("published")
+def test_every_way_to_install_that_is_shown_installs(tmp_path: Path, shell: dict[str, str]) -> None:
+    _, _, _, dangerous, two_steps = code_blocks("console")
+    inline = next(
+        line for line in (ROOT / "README.rst").read_text("utf-8").split("``") if line.startswith("pip install --index-url")
+    )
+    (tmp_path / "public-requirements.txt").write_text("", "utf-8")
+    (tmp_path / "empty").mkdir()
+    with http_server(tmp_path / "simple") as url, http_server(tmp_path / "empty") as public:
+        for block in (dangerous, two_steps, inline):
+            script = "pip uninstall --yes --quiet acme-hello\n" + block.replace("https://pypi.acme.example/simple/", url)
+            assert "Successfully installed acme-hello-1.0" in paste(script, shell, tmp_path, PIP_INDEX_URL=public)
+
+
+def test_the_python_shown_publishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_sdist(tmp_path / "dist", "acme-hello", "1.0")
+    monkeypatch.chdir(tmp_path)
+    (shown,) = code_blocks("python")
+    names: dict[str, Any] = {}
+    exec(shown.replace("/srv/pypi/simple", str(tmp_path / "simple")), names)
+    assert [receipt.filename for receipt in names["receipts"]] == ["acme_hello-1.0.tar.gz"]
+
+
+@pytest.mark.usefixtures("published")
+def test_the_settings_shown_for_uv_lock(tmp_path: Path, shell: dict[str, str]) -> None:
+    (shown,) = code_blocks("toml")
+    head = '[project]\nname = "consumer"\nversion = "1"\ndependencies = ["acme-hello"]\nrequires-python = ">=3.10"\n'
+    configured = {name: value for name, value in shell.items() if name != "UV_NO_CONFIG"}
+    with http_server(tmp_path / "simple") as url:
+        text = head + shown.replace("https://pypi.acme.example/simple/", url)
+        (tmp_path / "pyproject.toml").write_text(text, "utf-8")
+        run([sys.executable, "-m", "uv", "lock", "--quiet", "--python", sys.executable], env=configured, cwd=tmp_path)
+    assert "acme_hello-1.0-py3-none-any.whl" in (tmp_path / "uv.lock").read_text("utf-8")
 
 
 def as_script(block: str) -> str:
