@@ -48,7 +48,7 @@ def find(storage: Storage, project: Project) -> Findings:
     entries = {entry.key: entry for entry in storage.list(f"{project.name}/")}
     names = [name for name in simple.legacy_filenames(project.name, entries) if not project.holds(name.removesuffix(".metadata"))]
     reasons = {name: _not_ours(name, project.name) for name in names}
-    read = {name: _read(storage, entries[f"{project.name}/{name}"], name) for name in names if not reasons[name]}
+    read = {name: _read(storage, entries[f"{project.name}/{name}"], project.name) for name in names if not reasons[name]}
     left_alone = [f"{name} is left alone: {reason}" for name, reason in reasons.items() if reason]
     strange = [f"{name}: {warning}" for name in read for warning in read[name].warnings]
     found = (_found(artifact, entries[f"{project.name}/{name}"].modified) for name, artifact in read.items())
@@ -74,20 +74,24 @@ def keep_sidecar(storage: Storage, project: str, found: Found) -> File:
 
 def _not_ours(filename: str, project: str) -> str | None:
     try:
-        named = parse_filename(filename).project
+        named = parse_filename(filename, project).project
     except ValueError as error:
         return str(error)
     return None if named == project else f"it is named as a file of {named}"
 
 
-def _read(storage: Storage, entry: Entry, filename: str) -> artifact.Artifact:
-    with tempfile.TemporaryDirectory(prefix="pypiprivate-") as directory:
-        path = Path(directory, filename)
-        with path.open("wb") as file:
-            file.writelines(storage.read(entry.key))
-        if path.stat().st_size != entry.size:
-            raise StorageError(f"{storage.location}/{entry.key}", "it changed while it was read.")
-        return artifact.read_published(path, filename)
+def _read(storage: Storage, entry: Entry, project: str) -> artifact.Artifact:
+    try:
+        with tempfile.TemporaryDirectory(prefix="pypiprivate-") as directory:
+            path = Path(directory, entry.key.rpartition("/")[2])
+            with path.open("wb") as file:
+                file.writelines(storage.read(entry.key))
+            if path.stat().st_size != entry.size:
+                raise StorageError(f"{storage.location}/{entry.key}", "it changed while it was read.")
+            return artifact.read_published(path, project)
+    except OSError as error:
+        reason = f"it is copied to a temporary directory to be adopted, and that failed: {error.strerror}."
+        raise StorageError(f"{storage.location}/{entry.key}", reason, hint="Set TMPDIR to where there is room.") from error
 
 
 def _found(read: artifact.Artifact, modified: datetime) -> Found:

@@ -16,7 +16,7 @@ import zlib
 from base64 import urlsafe_b64encode
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice, product
 from pathlib import Path
@@ -28,7 +28,7 @@ from packaging.version import Version
 from .archive import PIECE, Kind, Member, Unsound, shown
 from .errors import ArtifactError, ConfigError, NoArtifacts
 from .metadata import CoreMetadata, one, read_core, read_headers
-from .model import File, Identity, parse_filename, url_of
+from .model import File, Identity, parse_filename, splits, url_of
 from .tararchive import walk_targz
 from .ziparchive import ZipArchive
 
@@ -97,29 +97,29 @@ def read(path: Path) -> Artifact:
     :param path: a file, or a link to one.
     :raises ArtifactError: it is not there, cannot be read, is no artifact, or is not sound.
     """
-    with _opened(path, path.name) as file:
-        contents = _examine(file, path.name, _identify(path.name))
+    with _opened(path) as file:
+        contents = _examine(file, path.name, _identify(path))
         if contents.faults:
             raise Unsound(contents.faults[0])
         return _artifact(path, path.name, file, contents)
 
 
-def read_published(path: Path, filename: str) -> Artifact:
+def read_published(path: Path, project: str) -> Artifact:
     """Read an artifact that an older index offers already: it stays offered, and what is wrong with it is a warning.
 
     Where its insides cannot be relied upon, it has neither ``metadata`` nor ``requires_python``.
 
-    :param path: the file, under whatever name.
-    :param filename: its name in the index.
-    :raises ArtifactError: the file cannot be read, or the name is not that of an artifact.
+    :param path: the file; its name is a release file's of *project* (normalised).
+    :raises OSError: the file cannot be read.
+    :raises ValueError: the name does not parse.
     """
-    with _opened(path, filename) as file:
-        identity = _identify(filename)
+    identity = parse_filename(path.name, project)
+    with path.open("rb") as file:
         try:
-            contents = _examine(file, filename, identity)
+            contents = _examine(file, path.name, identity)
         except Unsound as error:
             contents = _Contents(identity, faults=(str(error),))
-        return _artifact(path, filename, file, contents)
+        return _artifact(path, path.name, file, contents)
 
 
 @dataclass(frozen=True)
@@ -134,19 +134,20 @@ class _Contents:
 
 
 @contextmanager
-def _opened(path: Path, filename: str) -> Iterator[BinaryIO]:
+def _opened(path: Path) -> Iterator[BinaryIO]:
     """Open a file that is one, and never a pipe, which would wait for a writer. Whatever goes wrong within names the artifact."""
     try:
         _check_regular(path)
         with path.open("rb") as file:
             yield file
     except OSError as error:
-        raise ArtifactError(filename, f"it cannot be read: {error.strerror or error}") from error
+        raise ArtifactError(path.name, f"it cannot be read: {error.strerror or error}", path=path) from error
     except Unsound as error:
-        raise ArtifactError(filename, str(error), hint=_HINT) from error
+        raise ArtifactError(path.name, str(error), path=path, hint=_BUILD if path.is_file() else _NAME) from error
 
 
-_HINT = "Nothing of it was published; build the artifact again (python -m build)."
+_BUILD = "Nothing was published. Build the artifact anew."
+_NAME = "Nothing was published. Name wheels (.whl) and sdists (.tar.gz) that are there."
 
 
 def _check_regular(path: Path) -> None:
@@ -198,22 +199,23 @@ _OTHERS = {
     ".json": "a document",
 }
 #: What `bdist` (bdist_dumb) writes: a tree from the root of the file system, named like an sdist.
-_DUMB = re.compile(r"\.(linux|macosx|win|cygwin|freebsd|openbsd|netbsd|solaris|aix)[-0-9][^/]*\.(tar\.\w+|zip)\Z")
+_DUMB = re.compile(r"-[0-9][^-]*\.(linux|macosx|win|cygwin|freebsd|openbsd|netbsd|solaris|aix)[-0-9][^/]*\.(tar\.\w+|zip)\Z")
 
 
 _PUBLISHED = "Wheels (.whl) and sdists (.tar.gz) are published; python -m build makes both."
 
 
-def _identify(filename: str) -> Identity:
-    for ending, what in _OTHERS.items():
-        if filename.endswith(ending):
-            raise ArtifactError(filename, f"it is {what}, and no artifact", hint=_PUBLISHED)
-    if _DUMB.search(filename):
-        raise ArtifactError(filename, "it is what bdist_dumb built, and no sdist: no installer takes it", hint=_PUBLISHED)
+def _identify(path: Path) -> Identity:
+    """Parse the name, or say what it is the name of."""
     try:
-        return parse_filename(filename)
+        for ending, what in _OTHERS.items():
+            if path.name.endswith(ending):
+                raise ValueError(f"it is {what}, and no artifact")
+        if _DUMB.search(path.name):
+            raise ValueError("it is what bdist_dumb built, and no sdist: no installer takes it")
+        return parse_filename(path.name)
     except ValueError as error:
-        raise ArtifactError(filename, str(error), hint=_PUBLISHED) from error
+        raise ArtifactError(path.name, str(error), path=path, hint=_PUBLISHED) from error
 
 
 def _examine(file: BinaryIO, filename: str, identity: Identity) -> _Contents:
@@ -249,18 +251,9 @@ def _find_dist_info(members: Sequence[Member], identity: Identity) -> str:
     if len(infos) != 1:
         raise Unsound(f"it has {len(infos)} .dist-info folders instead of one")
     (info,) = infos
-    if (identity.project, identity.version) not in _splits(info.removesuffix(".dist-info")):
+    if (identity.project, identity.version) not in splits(info.removesuffix(".dist-info")):
         raise Unsound(f"its folder {shown(info)} is not named after {identity.project} {identity.version}")
     return info
-
-
-def _splits(stem: str) -> list[tuple[NormalizedName, Version]]:
-    """Return each (project, version) that ``NAME-VERSION`` may mean, the shortest version first: both used to have dashes."""
-    found = []
-    for at in (at for at in reversed(range(1, len(stem))) if stem[at] == "-"):
-        with suppress(ValueError):  # also what int() has against too many digits
-            found.append((canonicalize_name(stem[:at]), Version(stem[at + 1 :])))
-    return found
 
 
 def _read_small(archive: ZipArchive, name: str, most: int) -> bytes:
@@ -291,7 +284,9 @@ def _check_wheel(body: bytes, identity: Identity) -> tuple[str, ...]:
     if not re.fullmatch(r"1\.[0-9]+", version):
         raise Unsound(f"its Wheel-Version is not 1.x: {shown(version)}")
     tags = frozenset(islice(chain.from_iterable(map(_expanded, headers.get_all("Tag", []))), MAX_TAGS))
-    return () if tags == identity.tags else ("the tags in its WHEEL are not those of its name",)
+    build = "".join(map(str, identity.build))
+    said = {"tags": tags == identity.tags, "build number": headers.get("Build", "").strip() == build}
+    return tuple(f"the {what} in its WHEEL and in its name differ" for what, same in said.items() if not same)
 
 
 def _expanded(tag: str) -> Iterator[str]:
@@ -363,8 +358,8 @@ def _examine_sdist(walk: Iterable[tuple[Member, Iterator[bytes]]], filename: str
     top = _find_top(names)
     if core is None:
         raise Unsound(f"it has no PKG-INFO in its folder {shown(top)}")
-    _check_release(core, _splits(filename.removesuffix(identity.kind)))
-    if (core.project, core.version) not in _splits(top):
+    _check_release(core, splits(filename.removesuffix(identity.kind)))
+    if (core.project, core.version) not in splits(top):
         raise Unsound(f"its folder {shown(top)} is not named after {core.project} {core.version}")
     warnings = core.warnings + core.missing_licenses(names, top)
     if identity.kind != ".tar.gz":
@@ -412,7 +407,7 @@ def _list(directory: Path) -> list[Path]:
     try:
         return sorted(directory.iterdir())
     except OSError as error:
-        hint = "Build first (python -m build), or name the directory with -d."
+        hint = "Build first (python setup.py sdist bdist_wheel, or python -m build), or name the directory with -d."
         raise ConfigError(f"{directory} cannot be listed: {error.strerror}", hint=hint) from error
 
 
@@ -423,7 +418,7 @@ def _is_of(path: Path, project: NormalizedName, version: Version) -> bool:
         return False
     if identity.kind not in (".tar.gz", ".zip"):
         return identity.kind == ".whl" and identity[:2] == (project, version)
-    meanings = _splits(path.name.removesuffix(identity.kind))
+    meanings = splits(path.name.removesuffix(identity.kind))
     return (project, version) in meanings and (len(meanings) == 1 or _says(path, project, version))
 
 

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     :param argv: the arguments after the program's name; None: those of this process.
     """
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  for the rest of the process
     arguments = _parser().parse_args(argv)
     _log_to_stderr(arguments.verbose - arguments.quiet)
     try:
@@ -45,28 +47,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="pypi-private", description="Publish Python projects to your own private package index, with no server to run."
-    )
+    about = "Publish Python projects to your own private package index, with no server to run."
+    parser = argparse.ArgumentParser(prog="pypi-private", description=about, parents=[_general_options()])
     parser.add_argument("--version", action="version", version=f"pypiprivate {__version__}")
-    parser.add_argument("-v", "--verbose", action="count", default=0, help="say what is done; twice: in detail")
-    parser.add_argument(
-        "-q", "--quiet", action="count", default=0, help="say nothing but warnings and errors; twice: errors only"
-    )
-    parser.add_argument("-c", "--config", "--conf-path", metavar="FILE", help=f"the user's file (default: {config.USER_FILE})")
-    parser.add_argument(
-        "-i", "--env-interpolation", action="store_true", help="let %%(NAME)s in that file mean environment variables"
-    )
-    parser.add_argument("-p", "--project-path", metavar="DIR", default=".", type=Path, help="the project (default: here)")
-    parser.add_argument("-r", "--repository", metavar="REPOSITORY", help="a section of the user's file, a URL or a path")
+    parser.set_defaults(verbose=0, quiet=0, config=None, env_interpolation=False, project_path=Path(), repository=None)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_publish(commands)
     _add_upload(commands)
     return parser
 
 
+def _general_options() -> argparse.ArgumentParser:
+    """Return what may stand before a command's name or behind it; without defaults, so that one place does not undo the other."""
+    general = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    general.add_argument("-v", "--verbose", action="count", help="say what is done; twice: in detail")
+    general.add_argument("-q", "--quiet", action="count", help="say nothing but warnings and errors; twice: errors only")
+    general.add_argument("-c", "--config", "--conf-path", metavar="FILE", help=f"the user's file (default: {config.USER_FILE})")
+    general.add_argument("-i", "--env-interpolation", action="store_true", help="let %%(NAME)s in it mean environment variables")
+    general.add_argument("-p", "--project-path", metavar="DIR", type=Path, help="the project (default: here)")
+    general.add_argument("-r", "--repository", metavar="REPOSITORY", help="a section of the user's file, a URL or a path")
+    return general
+
+
 def _add_publish(commands: Any) -> None:
-    publish = commands.add_parser("publish", help="publish the artifacts of one release that lie in the dist directory")
+    about = "publish the artifacts of one release that lie in the dist directory"
+    publish = commands.add_parser("publish", help=about, description=about, parents=[_general_options()])
     publish.add_argument("name", metavar="NAME")
     publish.add_argument("release", metavar="VERSION")
     publish.add_argument("-d", "--dist-dir", metavar="DIST_DIR", help="where they lie, relative to the project (default: dist)")
@@ -75,7 +80,8 @@ def _add_publish(commands: Any) -> None:
 
 
 def _add_upload(commands: Any) -> None:
-    upload = commands.add_parser("upload", help="publish these files")
+    about = "publish these files; they are relative to the current directory"
+    upload = commands.add_parser("upload", help=about, description=about, parents=[_general_options()])
     upload.add_argument("files", metavar="FILE", nargs="+", type=Path)
     _add_publishing_options(upload)
     upload.set_defaults(run=_upload)
@@ -126,9 +132,7 @@ def _send(arguments: argparse.Namespace, settings: config.Settings, paths: Itera
             receipts = repository.publish(paths, progress=shown)
         lines = report.lines(receipts, repository.storage.location, settings.index_url)
     if arguments.json:
-        print(
-            json.dumps(report.as_json(receipts, repository.storage.location, settings.index_url) | {"dry_run": arguments.dry_run})
-        )
+        _print_json(report.as_json(receipts, repository.storage.location, settings.index_url) | {"dry_run": arguments.dry_run})
     elif not arguments.quiet:
         for line in lines:
             _say(line)
@@ -136,14 +140,24 @@ def _send(arguments: argparse.Namespace, settings: config.Settings, paths: Itera
 
 def _tell_failure(error: PypiPrivateError, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"error": {"kind": type(error).__name__, "message": str(error), "hint": error.hint}}))
-    _say(f"error: {error}")
-    if error.hint:
-        _say(error.hint)
+        with suppress(PypiPrivateError):
+            _print_json({"error": {"kind": type(error).__name__, "message": str(error), "hint": error.hint}})
+    for line in filter(None, (f"error: {error}", error.hint)):
+        _say(line)
+
+
+def _print_json(value: Any) -> None:
+    try:
+        print(json.dumps(value), flush=True)
+    except OSError as error:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  or Python tries again at its exit, and complains
+        raise PypiPrivateError(f"the result cannot be printed: {error.strerror}.", hint=_RESCUE) from error
 
 
 def _say(text: str) -> None:
-    print("\n".join(printable(line) for line in text.split("\n")), file=sys.stderr)
+    # Whoever closed our standard error does not want to know, and it changes nothing of what was done.
+    with suppress(OSError):
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 def _log_to_stderr(verbosity: int) -> None:

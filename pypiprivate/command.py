@@ -185,7 +185,7 @@ class publish_private(Command):  # noqa: N801 - a command's class is named as it
         return version
 
     def _say(self, lines: Iterable[str]) -> None:
-        for line in "\n".join(lines).split("\n"):
+        for line in lines:
             self.announce(printable(line), level=log.INFO)
 
 

@@ -80,7 +80,7 @@ def load(
 
     Command line, then ``PP_REPOSITORY`` and ``PP_CONFIG``, then the project, then the user's file, then the default.
 
-    :param flags: what this invocation says, by key, dashed or underscored; None and the empty string are "not said".
+    :param flags: what this invocation says, by key, dashed or underscored; None is "not said".
     :param project: the directory of the project, with its setup.cfg and pyproject.toml; the flag ``dist_dir`` is relative to it.
     :param environ: the environment; apart from the two above, only the variables of credentials are read.
     :param flag: how a flag is written in messages, with ``{}`` for its dashed key.
@@ -184,10 +184,12 @@ def _own(chosen: Source) -> Source:
 
 def _section(repository: Value, user: UserFile | None) -> Source:
     name = repository.text
+    if "@" in name:
+        raise repository.wrong("this is no repository, and it may hold a password", _credentials())
     if user is None or name not in user.repositories:
         where = user.name if user else f"{USER_FILE}, which does not exist"
         near = _nearest(name, user.repositories) if user else ""
-        hint = f"{near} A directory is written with a slash, ./{name}; a bucket s3://{name}."
+        hint = f"{near} Add that section; or write a directory with a slash, ./{name}, and a bucket as s3://{name}."
         raise repository.wrong(f"there is no section [{name}] in {where}", hint.strip())
     said = user.section(name)
     if "type" in said:
@@ -195,7 +197,7 @@ def _section(repository: Value, user: UserFile | None) -> Source:
     # A section that is named like a storage type is of that type, as in the original's file.
     implied, types = Value(name, f"{user.name} [{name}]", user.directory), sorted(backends())
     if name not in types:
-        raise implied.wrong(f"the section has no type, and {name} is none itself", f"Known are: {', '.join(types)}.")
+        raise implied.wrong("the section has no type", f"Add one of: {', '.join(f'type = {known}' for known in types)}.")
     return {"type": implied, **said}
 
 
@@ -218,6 +220,8 @@ def _from_url(repository: Value) -> Source:
     """Read ``SCHEME://HOST/PATH?OPTION=VALUE``, percent-decoded (RFC 3986). No error shows it: it may hide a password."""
     url = _split(repository)
     backend = _of_scheme(url.scheme, repository)
+    if "@" in url.netloc or ":" in url.netloc:
+        raise repository.wrong("a repository's URL takes no user, password or port", f"{_URL} {_credentials()}")
     if url.netloc and not backend.url_host:
         raise repository.wrong(f"a {url.scheme} URL has no host", f"Write three slashes: {url.scheme}:///srv/pypi/simple.")
     # Where there is a host the path begins after the slash; where there is none it is the root, or a Windows drive.
@@ -239,8 +243,6 @@ def _split(repository: Value) -> SplitResult:
         url = urlsplit(text)
     except ValueError as error:
         raise repository.wrong("the URL cannot be understood", _URL) from error
-    if "@" in url.netloc or ":" in url.netloc:
-        raise repository.wrong("a repository's URL takes no user, password or port", f"{_URL} {_credentials()}")
     if not url.scheme or "://" not in text or "#" in text or not text.isprintable():
         raise repository.wrong("this is no repository's URL", f"{_URL} A # is written %23.")
     return url
@@ -290,8 +292,9 @@ def _nearest(word: str, known: Iterable[str]) -> str:
 
 def _credentials(key: str = "") -> str:
     variables = {option.name: option.variable for option in declared_options() if option.variable}
-    fitting = [variable for name, variable in variables.items() if name in key.lower()] or variables.values()
-    return f"Credentials come from the environment only: {', '.join(fitting)}."
+    key = key.lower()
+    fitting = [variables[name] for name in variables if name in key or ("secret" in name and "secret" in key)]
+    return f"Credentials come from the environment only: {', '.join(fitting or variables.values())}."
 
 
 # What a value means

@@ -42,11 +42,14 @@ class ConfigError(PypiPrivateError):
 
 
 class ArtifactError(PypiPrivateError):
-    """A file is no artifact that may be published."""
+    """A file is no artifact that may be published.
 
-    def __init__(self, filename: str, reason: str, *, hint: str = "") -> None:
-        self.filename, self.reason = filename, reason
-        super().__init__(f"{filename}: {reason}", hint=hint)
+    :ivar filename: its name. ``path``: where it was looked for, if anywhere.
+    """
+
+    def __init__(self, filename: str, reason: str, *, path: Path | None = None, hint: str = "") -> None:
+        self.filename, self.reason, self.path = filename, reason, path
+        super().__init__(f"{path or filename}: {reason}", hint=hint)
 
 
 class NoArtifacts(PypiPrivateError):
@@ -56,8 +59,8 @@ class NoArtifacts(PypiPrivateError):
         self.project, self.version, self.directory, self.present = project, version, directory, tuple(present)
         shown = ", ".join(self.present[:20]) + (f" and {len(self.present) - 20} more" if len(self.present) > 20 else "")
         super().__init__(
-            f"No artifact of {project} {version} lies in {directory}; what is there: {shown or 'nothing'}.",
-            hint="Build first (python -m build), or name the directory with -d.",
+            f"no artifact of {project} {version} lies in {directory}; what is there: {shown or 'nothing'}.",
+            hint="Build it first (python setup.py sdist bdist_wheel, or python -m build), or name the directory with -d.",
         )
 
 
@@ -108,7 +111,7 @@ class UnsupportedIndex(PypiPrivateError):
         self.key, self.reason = key, reason
         super().__init__(
             f"{key} in the repository cannot be used: {reason}.",
-            hint="Nothing was written. Restore the document from a backup or a bucket version, or use the version that wrote it.",
+            hint="Nothing was written over it. Restore it from a backup or a bucket version, or use the program that wrote it.",
         )
 
 

@@ -100,11 +100,10 @@ class Index:
 
     def project(self, name: str) -> Project:
         """Read a project's record now; one of serial 0 where there is none."""
-        stored = self.storage.get(simple.record_key(name))
-        return simple.project_from_json(stored.body, name) if stored else Project(name)
+        return _project(name, self.storage.get(simple.record_key(name)))
 
     def probe(self) -> None:
-        """Make sure that the store honours conditional writes, unless a record says that it was seen to.
+        """Make sure that the store honours conditional writes, unless a record says that it was seen to. Comes before any write.
 
         :raises UnsafeStorage: it does not.
         """
@@ -118,22 +117,30 @@ class Index:
 
     def _looked(self, name: str) -> Project:
         page = self._seen[simple.page_key(name)]
-        serial = simple.page_serial(page.body) if page else None
-        if self._seen[simple.record_key(name)] is None and serial is not None:
-            # Both may have been made between the two reads: a record comes before its page, so now it is there.
-            self._read([simple.record_key(name)])
-        if stored := self._seen[simple.record_key(name)]:
-            return simple.project_from_json(stored.body, name)
-        if serial is not None:
-            reason = f"it is missing, although the project's page was made from it (serial {serial})"
-            raise UnsupportedIndex(simple.record_key(name), reason)
-        self._findings[name] = adopt.find(self.storage, Project(name))
-        return Project(name).adopt(found.file for found in self._findings[name].found)[0]
+        project = self._not_older(simple.record_key(name), page, partial(_project, name))
+        if project.serial and (page is None or simple.page_serial(page.body) is not None):
+            return project
+        # Nothing of ours yet, or an older tool was here since: what it left counts from the start.
+        self._findings[name] = adopt.find(self.storage, project)
+        return project.adopt(found.file for found in self._findings[name].found)[0]
+
+    def _not_older(self, key: str, page: Stored | None, load: Callable[[Stored | None], Record]) -> Record:
+        """Load the record that was read with a page; the page is made from it, so it cannot be the older one."""
+        made_from = (simple.page_serial(page.body) or 0) if page else 0
+        if load(self._seen[key]).serial < made_from:
+            # Both may have been written between the two reads: a record comes before its page, so now it is there.
+            self._read([key])
+        record = load(self._seen[key])
+        if record.serial < made_from:
+            state = f"older (serial {record.serial})" if record.serial else "missing"
+            raise UnsupportedIndex(key, f"it is {state}, although the page beside it was made from serial {made_from}")
+        return record
 
     def _look_at_root(self, names: Sequence[str]) -> None:
         self._read((simple.ROOT_RECORD, simple.ROOT_PAGE))
-        record, page = self._seen[simple.ROOT_RECORD], self._seen[simple.ROOT_PAGE]
-        self._root = simple.root_from_json(record.body) if record else None
+        page = self._seen[simple.ROOT_PAGE]
+        if self._seen[simple.ROOT_RECORD]:  # a missing one is made anew from the directories
+            self._root = self._not_older(simple.ROOT_RECORD, page, _root)
         if not self._root or not page or (simple.page_serial(page.body) or -1) < self._root.serial:
             return
         self._rooted = frozenset(name for name in names if name in self._root.projects and simple.page_names(page.body, name))
@@ -155,7 +162,7 @@ class Index:
 
         return self._swap(
             simple.record_key(name),
-            load=lambda stored: simple.project_from_json(stored.body, name) if stored else Project(name),
+            load=partial(_project, name),
             edit=edited,
             dump=simple.project_to_json,
             content_type=simple.JSON_TYPE,
@@ -169,6 +176,7 @@ class Index:
         self._warn(name, findings.warnings)
 
     def _adopt(self, name: str, findings: adopt.Findings) -> Project:
+        self.probe()
         files = self.gather([partial(adopt.keep_sidecar, self.storage, name, found) for found in findings.found])
         left_out: tuple[str, ...] = ()
 
@@ -212,7 +220,7 @@ class Index:
     def _change_root(self, names: Sequence[str]) -> ProjectList:
         return self._swap(
             simple.ROOT_RECORD,
-            load=lambda stored: simple.root_from_json(stored.body) if stored else ProjectList(serial=self._root_page_serial()),
+            load=lambda stored: _root(stored) if stored else ProjectList(serial=self._root_page_serial()),
             edit=lambda before: self._edited(before, lambda root: root.add(names)),
             dump=simple.root_to_json,
             content_type=simple.JSON_TYPE,
@@ -261,6 +269,7 @@ class Index:
             after = edit(before)
             if after == before:
                 return before
+            self.probe()
             try:
                 self.storage.swap(key, dump(after), replacing=stored, content_type=content_type)
             except Conflict:
@@ -270,6 +279,14 @@ class Index:
                 log.info("wrote %s", key)
                 return after
         raise Contended(key, PATIENCE)
+
+
+def _project(name: str, stored: Stored | None) -> Project:
+    return simple.project_from_json(stored.body, name) if stored else Project(name)
+
+
+def _root(stored: Stored | None) -> ProjectList:
+    return simple.root_from_json(stored.body) if stored else ProjectList()
 
 
 def _pauses() -> Iterator[float]:

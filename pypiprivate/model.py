@@ -8,22 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
-from functools import cached_property
+from functools import lru_cache
 from itertools import count
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
-from packaging.utils import (
-    BuildTag,
-    InvalidSdistFilename,
-    InvalidWheelFilename,
-    NormalizedName,
-    parse_sdist_filename,
-    parse_wheel_filename,
-)
+from packaging.utils import BuildTag, InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from .errors import ArtifactDeleted, ArtifactExists, ProjectClosed
@@ -74,11 +68,13 @@ def is_normalized(name: str) -> bool:
     return bool(_PROJECT.match(name))
 
 
-def parse_filename(filename: str) -> Identity:
+def parse_filename(filename: str, project: str | None = None) -> Identity:
     """Parse the name of a wheel (binary distribution format) or an sdist (PEP 625, and the names from before it).
 
     Stricter than :mod:`packaging.utils`, which lets pass non-ASCII letters, blanks and empty names.
 
+    :param project: normalised name of the project that it should be a file of, if known. The older names of sdists have dashes in
+        name and version alike: ``foo-1.0-1.tar.gz`` is foo 1.0.post1 or foo-1-0 1.
     :raises ValueError: it is no such name; the text says why.
     """
     if not _FILENAME.match(filename):
@@ -87,7 +83,7 @@ def parse_filename(filename: str) -> Identity:
         return _parse_wheel(filename)
     for kind in _SDIST_KINDS:
         if filename.endswith(kind):
-            return _parse_sdist(filename.removesuffix(kind), kind)
+            return _parse_sdist(filename.removesuffix(kind), kind, project)
     raise ValueError("the name is neither that of a wheel (.whl) nor of an sdist (.tar.gz)")
 
 
@@ -102,14 +98,24 @@ def _parse_wheel(filename: str) -> Identity:
     return Identity(project, version, ".whl", build, frozenset(str(tag) for tag in tags))
 
 
-def _parse_sdist(stem: str, kind: str) -> Identity:
-    try:
-        project, version = parse_sdist_filename(f"{stem}.tar.gz")
-    except (InvalidSdistFilename, InvalidVersion) as error:
-        raise ValueError(f"the name is not that of an sdist ({error})") from error
-    if not is_normalized(project):
+def _parse_sdist(stem: str, kind: str, project: str | None) -> Identity:
+    meanings = splits(stem)
+    for name, version in meanings:
+        if name == project:
+            return Identity(name, version, kind)
+    if not meanings:
         raise ValueError("the name is not that of an sdist (NAME-VERSION.tar.gz)")
-    return Identity(project, version, kind)
+    return Identity(*meanings[0], kind)
+
+
+def splits(stem: str) -> list[tuple[NormalizedName, Version]]:
+    """Return each project and version that ``NAME-VERSION`` may mean, the shortest version first."""
+    found = []
+    for at in (at for at in reversed(range(1, len(stem))) if stem[at] == "-"):
+        name = canonicalize_name(stem[:at])
+        with suppress(ValueError):  # also what int() has against too many digits
+            found += [(name, Version(stem[at + 1 :]))] if is_normalized(name) else []
+    return found
 
 
 @dataclass(frozen=True)
@@ -146,15 +152,12 @@ class File:
         """The object's key relative to the project's directory."""
         return unquote(self.url)
 
-    @cached_property
-    def identity(self) -> Identity | str:
-        """What the name parses to; the case-folded name where it does not parse (an inherited record may hold anything)."""
-        return _identity(self.filename)
 
-
-def _identity(filename: str) -> Identity | str:
+@lru_cache(maxsize=1 << 16)
+def _identity(filename: str, project: str) -> Identity | str:
+    """What the name parses to; the case-folded name where it does not parse (an inherited record may hold anything)."""
     try:
-        return parse_filename(filename)
+        return parse_filename(filename, project)
     except ValueError:
         return filename.casefold()
 
@@ -190,7 +193,11 @@ class Used:
     @property
     def directory(self) -> str:
         """What is compared: the directory that says the bytes, names case-folded as some file systems do."""
-        return self.key.rpartition("/")[0].casefold() or self.key.casefold()
+        return _directory(self.key)
+
+
+def _directory(key: str) -> str:
+    return key.rpartition("/")[0].casefold() or key.casefold()
 
 
 @dataclass(frozen=True)
@@ -229,7 +236,9 @@ class Project:
 
     def free_key(self, filename: str, sha256: str) -> str:
         """Return the first key that says these bytes and was never used: ``SHA256[:32]/FILENAME``, then ``SHA256[:32]-2/…``."""
-        taken = {used.directory for used in self.used}
+        # A directory goes into `used` with any file in it, so two file names of the same bytes do not share one.
+        shared = {_directory(file.key) for file in self._held if file.sha256 == sha256 and file.filename != filename}
+        taken = shared | {used.directory for used in self.used}
         names = (sha256[:32] if n == 1 else f"{sha256[:32]}-{n}" for n in count(1))
         return f"{next(name for name in names if name not in taken)}/{filename}"
 
@@ -261,7 +270,7 @@ class Project:
         return replace(
             self,
             files=(*(file for file in self.files if file not in twins), new),
-            versions=versions_of([new], self.versions),
+            versions=versions_of(self.name, [new], self.versions),
             used=(*self.used, *(Used(twin.key, new.upload_time or "") for twin in twins)),
         )
 
@@ -269,7 +278,8 @@ class Project:
         """Return the record with the files of an older index in it, and why some of them were left out."""
         project, left_out = self, []
         for file in (file for file in found if not self.holds(file.key)):
-            if reason := project._unadoptable(file):
+            # Asked of what was there before: twins of an older index are kept, both of them.
+            if reason := self._unadoptable(file):
                 left_out.append(f"{file.filename} was left out: {reason}")
             else:
                 project = project._with(file)
@@ -282,18 +292,26 @@ class Project:
 
     def holds(self, key: str) -> bool:
         """Tell whether a file, offered or withheld, lies under *key* (relative to the project's directory)."""
-        return any(file.key == key for file in (*self.files, *self.withheld))
+        return any(file.key == key for file in self._held)
+
+    @property
+    def _held(self) -> tuple[File, ...]:
+        return (*self.files, *self.withheld)
 
     def _with(self, file: File) -> Project:
         """A file found in a quarantined project is as little offered as the others."""
-        versions = versions_of([file], self.versions)
+        versions = versions_of(self.name, [file], self.versions)
         if self.status.marker == "quarantined":
             return replace(self, withheld=(*self.withheld, file), versions=versions)
         return replace(self, files=(*self.files, file), versions=versions)
 
     def _twins(self, new: File) -> tuple[File, ...]:
         """Files of the same identity. An adopted index may hold several spellings of one."""
-        return tuple(file for file in (*self.files, *self.withheld) if file.identity == new.identity)
+        wanted = self._identify(new)
+        return tuple(file for file in self._held if self._identify(file) == wanted)
+
+    def _identify(self, file: File | Deleted) -> Identity | str:
+        return _identity(file.filename, self.name)
 
     def _refuse(self, new: File, twins: tuple[File, ...], existing: Existing) -> None:
         if self.status.marker == "archived":
@@ -305,11 +323,11 @@ class Project:
 
     def _deleted_otherwise(self, new: File) -> str | None:
         """The digest of a deleted file of the same identity, unless these very bytes were deleted."""
-        digests = [d.sha256 for d in self.deleted if _identity(d.filename) == new.identity]
+        digests = [deleted.sha256 for deleted in self.deleted if self._identify(deleted) == self._identify(new)]
         return digests[0] if digests and new.sha256 not in digests else None
 
     def _unadoptable(self, file: File) -> str | None:
-        if Used(file.key, "").directory in {used.directory for used in self.used}:
+        if _directory(file.key) in {used.directory for used in self.used}:
             return "it was replaced or deleted before"
         if self._twins(file):
             return "the project holds this release file already"
@@ -318,9 +336,10 @@ class Project:
         return None
 
 
-def versions_of(files: Iterable[File], before: tuple[str, ...] = ()) -> tuple[str, ...]:
+def versions_of(project: str, files: Iterable[File], before: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Return *before* and every version of a file, normalised and once (PEP 700); a version may stay when its files go."""
-    found = (str(file.identity.version) for file in files if isinstance(file.identity, Identity))
+    identities = (_identity(file.filename, project) for file in files)
+    found = (str(identity.version) for identity in identities if isinstance(identity, Identity))
     return tuple(dict.fromkeys((*before, *found)))
 
 

@@ -15,9 +15,9 @@ LONG = 8 * 1024 * 1024
 
 
 @contextmanager
-def shown_on(stream: TextIO) -> Iterator[Progress]:
-    """Give a progress that shows uploads of :data:`LONG` bytes or more on *stream*, if that is a terminal."""
-    if not stream.isatty():
+def shown_on(stream: TextIO | None) -> Iterator[Progress]:
+    """Give a progress that shows uploads of :data:`LONG` bytes or more on *stream*, if there is one and it is a terminal."""
+    if stream is None or not stream.isatty():
         yield quietly
         return
     try:

@@ -90,7 +90,6 @@ def publish(
     index = Index(storage, sleep=sleep, gather=gather)
     command = _Command(index, existing, timestamp(clock()), progress)
     projects = index.look(releases)
-    index.probe()
     try:
         plans = [command.plan(projects[name], releases[name]) for name in releases]
         for name in releases:
@@ -126,7 +125,8 @@ def _by_project(artifacts: Iterable[Artifact]) -> dict[str, list[Artifact]]:
         others = releases.setdefault(artifact.project, [])
         twin = next((other for other in others if other.identity == artifact.identity), None)
         if twin and twin.sha256 != artifact.sha256:
-            raise ArtifactError(artifact.filename, f"{twin.path} and {artifact.path} are one release file with different bytes.")
+            reason = f"{twin.path} and {artifact.path} are one release file with different bytes."
+            raise ArtifactError(artifact.filename, reason, hint="Empty the directory and build once, or name one of the two.")
         if not twin:
             others.append(artifact)
     return releases
@@ -186,8 +186,9 @@ class _Command:
         return _Plan(project, tuple(entries))
 
     def store(self, entries: Sequence[_Entry]) -> None:
-        calls = [call for entry in entries for call in self._puts(entry)]
-        self.index.gather(calls)
+        if entries:
+            self.index.probe()
+        self.index.gather([call for entry in entries for call in self._puts(entry)])
         self.stored.update((entry.artifact.project, entry.file.key) for entry in entries)
 
     def record(self, name: str, artifacts: Sequence[Artifact]) -> _Plan:

@@ -61,7 +61,11 @@ def as_json(receipts: Sequence[Receipt], location: str, index_url: str | None) -
 def _install(project: str, version: str, index_url: str) -> Iterator[str]:
     """The safe ways: no client asks two indexes for one name."""
     yield "To install it with uv, in pyproject.toml:"
-    yield f'    [[tool.uv.index]]\n    name = "private"\n    url = "{index_url}"\n    explicit = true'
-    yield f'    [tool.uv.sources]\n    {project} = {{ index = "private" }}'
+    yield "    [[tool.uv.index]]"
+    yield '    name = "private"'
+    yield f'    url = "{index_url}"'
+    yield "    explicit = true"
+    yield "    [tool.uv.sources]"
+    yield f'    {project} = {{ index = "private" }}'
     yield "or with pip, where this index has all that it depends on:"
     yield f"    pip install --index-url {index_url} {project}=={version}"

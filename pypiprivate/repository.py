@@ -16,6 +16,7 @@ from pathlib import Path
 from . import artifact, config
 from .artifact import Artifact
 from .config import Settings
+from .errors import ConfigError
 from .model import Existing
 from .publish import Progress, Receipt, preview, publish, quietly
 from .storage import Storage, open_storage
@@ -36,8 +37,15 @@ class Repository:
 
     @cached_property
     def storage(self) -> Storage:
-        """The storage that it lies on, opened when it is first used."""
-        return open_storage(self.settings.type, self.settings.options)
+        """The storage that it lies on, opened when it is first used.
+
+        :raises ConfigError: something that it needs is missing; says who chose this repository.
+        """
+        try:
+            return open_storage(self.settings.type, self.settings.options)
+        except ConfigError as error:
+            origin = error.origin or self.settings.origins["type"]
+            raise ConfigError(error.reason, origin=origin, hint=error.hint) from error
 
     def publish(
         self, paths: Iterable[Path | str], *, existing: Existing | None = None, progress: Progress = quietly

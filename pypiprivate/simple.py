@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from html import escape
+from math import isfinite
 from typing import Any, NoReturn
 
 from .errors import UnsupportedIndex
@@ -90,7 +91,7 @@ def project_from_json(body: bytes, name: str) -> Project:
         name=name,
         files=files,
         # Mandatory since API 1.1 (PEP 700); an older record is completed.
-        versions=tuple(reader.strings(document, "versions")) if "versions" in document else versions_of(files),
+        versions=tuple(reader.strings(document, "versions")) if "versions" in document else versions_of(name, files),
         status=reader.status(document),
         serial=serial,
         listed=document.pop("_listed", False) is True,
@@ -186,7 +187,7 @@ class _Reader:
 
     def document(self, body: bytes) -> dict[str, Any]:
         try:
-            document = json.loads(body.decode("utf-8"), parse_constant=self._no_constant)
+            document = json.loads(body.decode("utf-8"), parse_constant=self._no_number, parse_float=self._finite)
         except (ValueError, RecursionError) as error:
             raise UnsupportedIndex(self.key, "it is not JSON") from error
         if not isinstance(document, dict):
@@ -239,8 +240,12 @@ class _Reader:
             self.refuse(f"its {key!r} holds something that is not of the right kind")
         return list(items)
 
-    def _no_constant(self, name: str) -> NoReturn:
+    def _no_number(self, name: str) -> NoReturn:
         raise ValueError(name)
+
+    def _finite(self, text: str) -> float:
+        """1e999 is JSON, and could not be written back."""
+        return number if isfinite(number := float(text)) else self._no_number(text)
 
 
 # -- HTML ---------------------------------------------------------------------------------------------------------------------

@@ -67,7 +67,10 @@ class Value:
             raise self.wrong(f"whose home directory is meant by {self.text} is not known") from error
         if "\0" in self.text or (PureWindowsPath(path).drive and not path.is_absolute()):
             raise self.wrong(f"{self.text} is no path on this system")
-        return (self.directory / path).absolute()
+        try:
+            return (self.directory / path).absolute()
+        except FileNotFoundError as error:
+            raise self.wrong("the current directory is gone, and the path begins there", "Change to one that exists.") from error
 
 
 #: All that one place says, by underscored key.
@@ -105,15 +108,18 @@ class UserFile:
 def read_flags(flags: Mapping[str, str | None], flag: str, project: Path) -> Source:
     """Return what the command line says.
 
-    :param flags: values by key, dashed or underscored; None and blank are "not said".
+    :param flags: values by key, dashed or underscored; None is "not said".
     :param flag: how a flag is written in messages, with ``{}`` for its dashed key.
     :param project: what ``dist_dir`` is relative to; other paths are relative to the current directory.
+    :raises ConfigError: a value is blank: a script's variable was empty, and the next source is not what it meant.
     """
     said: dict[str, Value] = {}
     for key, text in flags.items():
-        if text and text.strip():
-            directory = project if underscored(key) == "dist_dir" else Path()
-            _add(said, key, Value(text.strip(), flag.format(key.replace("_", "-")), directory))
+        if text is not None:
+            value = Value(text.strip(), flag.format(key.replace("_", "-")), project if underscored(key) == "dist_dir" else Path())
+            if not value.text:
+                raise value.wrong("the value is empty", "Give one, or leave the option out.")
+            _add(said, key, value)
     return said
 
 
@@ -167,9 +173,13 @@ def _setup_cfg(directory: Path) -> Iterator[tuple[str, Value]]:
     name = str(directory / "setup.cfg")
     parser = _parsed(_read(directory / "setup.cfg", name) or "", name)
     for section in parser.sections():
-        if section != "publish_private" and _squeezed(section) == "publishprivate":
+        if section != "publish_private" and _squeezed(section) in _MISNAMED:
             raise ConfigError(f"the section [{section}] must be written [publish_private]", origin=name)
     yield from _ini_section(parser, "publish_private", Value("", f"{name} [publish_private]", directory), {}).items()
+
+
+#: How the section might be called in setup.cfg by someone who knows pyproject.toml's.
+_MISNAMED = frozenset({"publishprivate", "pypiprivate", "toolpypiprivate", "toolpublishprivate", "tooldistutilspublishprivate"})
 
 
 def _pyproject_toml(directory: Path) -> Iterator[tuple[str, Value]]:
@@ -189,7 +199,7 @@ def _pyproject_toml(directory: Path) -> Iterator[tuple[str, Value]]:
 def _toml(path: Path, name: str) -> Mapping[str, object]:
     try:
         return dict(tomllib.loads(_read(path, name) or ""))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"this is no TOML: {error}", origin=name) from error
 
 
@@ -204,7 +214,7 @@ def _toml_values(table: Mapping[str, object], place: Value) -> Iterator[tuple[st
     for key, said in table.items():
         text = _toml_text(said)
         if text is None:
-            raise place.wrong(f"{key} must be a string, a boolean, an integer or a list of strings")
+            raise place.wrong(f"{key} must be a string, a boolean or an integer")
         if text.strip():
             yield key, Value(text.strip(), place.origin, place.directory)
 
@@ -212,8 +222,6 @@ def _toml_values(table: Mapping[str, object], place: Value) -> Iterator[tuple[st
 def _toml_text(said: object) -> str | None:
     if isinstance(said, bool):
         return "yes" if said else "no"
-    if isinstance(said, list) and all(isinstance(item, str) for item in said):
-        return ",".join(said)
     return str(said) if isinstance(said, str | int) else None
 
 
@@ -230,6 +238,8 @@ def _ini_section(parser: configparser.RawConfigParser, section: str, place: Valu
         if key in inherited and (underscored(key) in said or not _known_to_anyone(underscored(key))):
             continue
         meant = _interpolated(parser, section, key, names, place)
+        if re.fullmatch(r"([\"']).*\1", meant):
+            raise place.wrong(f"{key} is in quotes, and here they would be part of the value", "Remove them.")
         if meant:
             needed = key not in inherited and underscored(key) not in helpers
             _add(said, key, Value(meant, place.origin, place.directory, needed))
@@ -251,7 +261,7 @@ def _interpolated(parser: configparser.RawConfigParser, section: str, key: str, 
     try:
         return configparser.BasicInterpolation().before_get(parser, section, key, names[key], names).strip()
     except configparser.InterpolationMissingOptionError as error:
-        hint = "The environment serves such names in the user's file only, and only with -i; a plain % is written %%."
+        hint = "With -i the environment serves such names in the user's file, if the variable is set; a plain % is written %%."
         raise place.wrong(f"{key} refers to %({error.reference})s, and the section has no such key", hint) from error
     except configparser.InterpolationDepthError as error:
         raise place.wrong(f"{key} refers to itself", "Break the circle of %(…)s.") from error

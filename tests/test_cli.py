@@ -60,6 +60,15 @@ def test_upload_takes_files_from_anywhere(project: Path, index: LocalStorage) ->
     assert filenames(index, "demo") == ["demo-1.0.1.tar.gz", "demo-1.0.tar.gz"]
 
 
+def test_general_options_may_stand_behind_the_command_and_do_not_undo_those_before_it(
+    project: Path, index: LocalStorage, capsys: Printed
+) -> None:
+    assert main(["-v", "publish", "demo", "1.0", "-r", "../index"]) == 0
+    assert main(["-r", "../index", "publish", "-v", "demo", "1.0.1"]) == 0
+    assert capsys.readouterr().err.count("INFO: wrote demo/index.json") == 2
+    assert len(filenames(index, "demo")) == 4
+
+
 def test_the_original_command_and_its_file_work_as_they_are(
     tmp_path: Path, project: Path, index: LocalStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +165,11 @@ def test_the_version_is_told(capsys: Printed) -> None:
         (["publish", "demo", "1.0"], "repository"),
         (["-c", "missing.cfg", "publish", "demo", "1.0"], "missing.cfg"),
         (["-r", "nowhere", "publish", "demo", "1.0"], "nowhere"),
+        (["-r", "user:hunter2@host", "publish", "demo", "1.0"], "may hold a password"),
+        (["-r", "", "publish", "demo", "1.0"], "--repository: the value is empty"),
+        (["-r", "s3://bucket", "publish", "demo", "1.0"], "--repository: there are no credentials for the bucket bucket"),
+        (["-r", "http://127.0.0.1:8080/simple", "publish", "demo", "1.0"], "where clients read it is index_url"),
+        (["-r", "../index", "upload", "dist/*.egg"], "dist/*.egg: there is no such file"),
         (["-r", "./setup.py", "publish", "demo", "1.0"], "setup.py"),
         (["-r", "gopher://x/y", "publish", "demo", "1.0"], "gopher"),
         (["-r", "../index", "publish", "demo", "not a version"], "not a version"),
@@ -170,6 +184,7 @@ def test_bad_input_gets_a_sentence_and_exit_code_one(project: Path, capsys: Prin
     out, err = capsys.readouterr()
     assert out == ""
     assert words in err
+    assert "hunter2" not in err
     assert "Traceback" not in err
 
 
@@ -218,6 +233,30 @@ def test_an_interrupted_command_ends_at_once_and_says_that_running_it_again_is_s
     assert process.returncode == 1
     assert err.startswith("interrupted. Running the same command again is safe")
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize(("streams", "code"), [("2>&-", 0), ("2>/dev/full", 0), ("--json >/dev/full", 1), ("--json >&- 2>&-", 0)])
+def test_streams_that_are_closed_or_full_change_nothing_of_what_is_done(
+    project: Path, index: LocalStorage, streams: str, code: int
+) -> None:
+    command = f"{sys.executable} -m pypiprivate -r ../index publish demo 1.0 {streams}"
+    done = subprocess.run(["sh", "-c", command], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert ("cannot be printed" in done.stderr) == (code == 1)
+    check_at_rest(index)
+
+
+def test_a_path_from_a_directory_that_is_gone_is_one_sentence(
+    tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert main(["-r", "./index", "upload", str(project / "dist/demo-1.0.tar.gz")]) == 1
+    assert "--repository: the current directory is gone" in capsys.readouterr().err
 
 
 def test_the_module_runs_as_the_program(project: Path, index: LocalStorage) -> None:

@@ -133,7 +133,7 @@ index_url = https://name.example/simple/
         ("internal", None, "type = local-filesystem\nbase_path = /by/keys", "/by/name", "~/.pypi-private.cfg [internal]"),
         ("internal", None, "base_path = /without/type", "/by/name", "~/.pypi-private.cfg [internal]"),
         (None, None, "dist_dir = out", "/by/default", "~/.pypi-private.cfg [local-filesystem]"),
-        ("", "", "repository =", "/by/default", "~/.pypi-private.cfg [local-filesystem]"),
+        (None, "", "repository =", "/by/default", "~/.pypi-private.cfg [local-filesystem]"),
         ("local-filesystem", None, "", "/by/default", "~/.pypi-private.cfg [local-filesystem]"),
     ],
 )
@@ -211,7 +211,28 @@ def test_a_project_may_say_the_index_url_of_a_named_repository(desk: Desk) -> No
 
 def test_what_is_blank_says_nothing_and_a_line_end_behind_a_value_is_no_part_of_it(desk: Desk) -> None:
     environ = {"PP_REPOSITORY": "s3://acme\n", "PP_CONFIG": " ", "PP_S3_ACCESS_KEY": "AKID\n", "PP_S3_SECRET_KEY": "\n"}
-    assert desk.load(environ, repository=" ").options == {"bucket": "acme", "access_key": "AKID"}
+    assert desk.load(environ).options == {"bucket": "acme", "access_key": "AKID"}
+
+
+def test_an_empty_flag_is_an_empty_variable_of_a_script_and_no_silence(desk: Desk) -> None:
+    desk.user(USER)
+    assert "--repository: the value is empty" in str(desk.error(repository=" "))
+
+
+def test_a_section_of_another_name_in_setup_cfg_is_not_passed_over(desk: Desk) -> None:
+    desk.setup_cfg("[tool.pypiprivate]\nrepository = ./here\n")
+    assert "must be written [publish_private]" in str(desk.error())
+
+
+def test_quotes_are_part_of_a_value_here_and_nobody_means_them(desk: Desk) -> None:
+    desk.setup_cfg('[publish_private]\nrepository = "./here"\n')
+    assert "repository is in quotes" in str(desk.error())
+
+
+@pytest.mark.parametrize("content", ["x = " + "[" * 100_000, f"x = {'9' * 5000}"], ids=["deep", "long"])
+def test_what_breaks_the_parser_of_pyproject_is_one_sentence(desk: Desk, content: str) -> None:
+    desk.pyproject(content)
+    assert "this is no TOML" in str(desk.error())
 
 
 def test_no_other_variable_is_a_setting(desk: Desk) -> None:
@@ -307,7 +328,7 @@ def test_a_storage_that_we_do_not_have_is_named_when_it_is_used(desk: Desk) -> N
     desk.user(ORIGINAL)
     error = desk.error(repository="azure")
     assert "azure" in str(error)
-    assert "aws-s3, local-filesystem" in error.hint
+    assert "type = aws-s3, type = local-filesystem" in error.hint
 
 
 def test_a_comment_behind_a_value_of_one_word_is_cut(desk: Desk) -> None:
@@ -438,7 +459,7 @@ def test_what_cannot_be_interpolated_is_one_sentence_in_the_section_that_is_used
 def test_pyproject_says_the_same_in_native_types(desk: Desk, table: str) -> None:
     desk.pyproject(
         f'[{table}]\ntype = "aws-s3"\nbucket = " acme "\nprefix = 7\nconditional-writes = false\nskip-existing = true\n'
-        'put_args = ["Tagging=a", "ContentLanguage=en"]\nregion = ""\n'
+        'put_args = "Tagging=a,ContentLanguage=en"\nregion = ""\n'
     )
     settings = desk.load()
     assert settings.options == {
@@ -714,7 +735,7 @@ def test_a_surface_names_its_own_flags(desk: Desk) -> None:
         ("[x]\ntype = local-filesystem\nbase_paht = /srv", "there is no setting base_paht", "Did you mean base_path?"),
         ("[x]\ntype = local-filesystem\nbase_path = /srv\nrepository = y", "repository has no meaning here", "in the project"),
         ("[x]\ntype = local-filesystem\nbase_path = /a\nbase-path = /b", "base_path is said twice", "Keep one"),
-        ("[x]\nbase_path = /srv", "the section has no type, and x is none itself", "aws-s3, local-filesystem"),
+        ("[x]\nbase_path = /srv", "the section has no type", "type = aws-s3, type = local-filesystem"),
         ("[x]\ntype = local", "there is no storage type 'local'", ""),
         ("[x]\ntype = local-filesystem", "base_path is missing", " is: "),
         ("[x]\ntype = aws-s3\nbucket = b\nendpoint = http://me:hush@h", "endpoint holds a user or password", "PP_S3_SECRET_KEY"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pypiprivate.errors import ArtifactDeleted, ArtifactExists, ProjectClosed
-from pypiprivate.model import Deleted, Existing, File, Identity, Outcome, Project, ProjectList, Status, Used, parse_filename
+from pypiprivate.model import Deleted, Existing, File, Outcome, Project, ProjectList, Status, Used, parse_filename
 
 NOW = "2026-11-22T12:00:00.000000Z"
 
@@ -185,8 +185,6 @@ def test_a_file_of_an_unknown_kind_is_kept_and_hurts_nobody() -> None:
     odd = file("demo-1.0-variants.json", "v")
     project = Project("demo", files=(odd,)).add(file(), Existing.REFUSE)
     assert project.files == (odd, file())
-    assert odd.identity == "demo-1.0-variants.json"
-    assert isinstance(file().identity, Identity)
 
 
 def test_the_list_of_projects_only_grows() -> None:
@@ -213,8 +211,39 @@ def test_whatever_is_added_no_identity_is_there_twice_and_no_url_ever_changes_it
             project = project.add(new, existing)
         except ArtifactExists:
             continue
-        identities = [held.identity for held in project.files]
+        identities = [parse_filename(held.filename) for held in project.files]
         assert len(identities) == len(set(identities))
         for held in project.files:
             assert bytes_of.setdefault(held.key, held.sha256) == held.sha256
             assert held.key not in {used.key for used in project.used}
+
+
+@pytest.mark.parametrize(
+    ("filename", "project", "version"),
+    [
+        ("foo-1.0-1.tar.gz", "foo", "1.0.post1"),
+        ("foo-1.0-1.tar.gz", "foo-1-0", "1"),
+        ("foo-1.0-beta.tar.gz", "foo", "1.0b0"),
+        ("foo-bar-1.0.tar.gz", "foo-bar", "1.0"),
+    ],
+)
+def test_an_older_name_is_understood_by_the_project_that_it_is_a_file_of(filename: str, project: str, version: str) -> None:
+    identity = parse_filename(filename, project)
+    assert (identity.project, str(identity.version)) == (project, version)
+    added = Project(project).add(file(filename), Existing.REFUSE)
+    assert added.versions == (version,)
+    with pytest.raises(ArtifactExists):
+        added.add(file(f"{project}-{version}.tar.gz", "other"), Existing.REFUSE)
+
+
+def test_two_names_with_the_same_bytes_do_not_share_a_directory() -> None:
+    one = Project("demo").add(file("demo-1.0-1-py3-none-any.whl", "m"), Existing.REFUSE)
+    sha256 = file(content="m").sha256
+    assert one.free_key("demo-1.0-2-py3-none-any.whl", sha256).startswith(f"{sha256[:32]}-2/")
+    assert one.free_key("demo-1.0-1-py3-none-any.whl", sha256).startswith(f"{sha256[:32]}/")
+
+
+def test_adopting_keeps_every_spelling_that_an_older_index_holds() -> None:
+    found = [file(name, name, key=name) for name in ("Demo-1.0.tar.gz", "demo-1.0.tar.gz", "demo-1.0.0.tar.gz")]
+    adopted, left_out = Project("demo").adopt(found)
+    assert (adopted.files, left_out) == (tuple(found), ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -560,6 +561,48 @@ def test_a_project_that_only_the_older_tool_wrote_into_the_root_page_stays_liste
     assert set(root(storage).projects) == {"demo", "other", "theirs"}
 
 
+@pytest.mark.parametrize("existing", list(Existing))
+def test_what_the_older_tool_published_beside_us_is_published(built: Build, tmp_path: Path, existing: Existing) -> None:
+    storage = MemoryStorage()
+    send(built(), storage)
+    theirs = make_sdist(tmp_path, "demo", "2.0", files={"x": b"theirs"})
+    older_tool(storage, theirs, "demo")
+    ours, _ = built("2.0")
+    if existing is Existing.REFUSE:
+        with pytest.raises(ArtifactExists):
+            send([ours], storage, existing)
+    else:
+        send([ours], storage, existing)
+    check_at_rest(storage)
+    (file,) = [file for file in record(storage, "demo").files if file.filename == theirs.name]
+    assert (file.sha256 == ours.sha256) == (existing is Existing.REPLACE)
+
+
+def test_old_sdists_with_dashes_in_their_versions_stay_installable(built: Build, tmp_path: Path) -> None:
+    storage = MemoryStorage()
+    older_tool(storage, make_sdist(tmp_path, "demo", "1.0.post1", filename="demo-1.0-1.tar.gz"), "demo")
+    older_tool(storage, make_sdist(tmp_path, "demo", "1.1b0", filename="demo-1.1-beta.tar.gz"), "demo")
+    send(built("2.0"), storage)
+    check_at_rest(storage)
+    assert set(record(storage, "demo").versions) == {"1.0.post1", "1.1b0", "2.0"}
+
+
+def test_an_empty_file_in_an_older_directory_stops_nobody(built: Build, older: MemoryStorage) -> None:
+    put(older, "demo/demo-0.2.tar.gz", b"")
+    send(built(), older)
+    check_at_rest(older)
+    assert "demo-0.2.tar.gz" in filenames(older, "demo")
+
+
+def test_adopting_without_temporary_space_is_one_sentence(
+    built: Build, older: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/no/such/directory")
+    with pytest.raises(StorageError, match="temporary directory") as caught:
+        send(built(), older)
+    assert "TMPDIR" in caught.value.hint
+
+
 def test_what_the_older_tool_published_again_is_not_listed_twice(built: Build, tmp_path: Path) -> None:
     storage = MemoryStorage()
     send(built(), storage)
@@ -626,6 +669,26 @@ def test_a_record_that_vanished_under_its_page_is_not_taken_for_a_new_project(bu
     assert snapshot(storage) == before
 
 
+@pytest.mark.parametrize("key", ["demo/index.json", "index.json"])
+def test_a_record_that_is_older_than_its_page_stops_the_command(built: Build, key: str) -> None:
+    storage = MemoryStorage()
+    send(built(), storage)
+    old = snapshot(storage)[key]
+    for version in ("2.0", "3.0"):
+        send([*built(version), *built(project=f"other-{version[0]}")], storage)
+    put(storage, key, old)
+    before = snapshot(storage)
+    with pytest.raises(UnsupportedIndex, match="older") as caught:
+        send([*built("4.0"), *built(project="new")], storage)
+    assert caught.value.key == key
+    assert snapshot(storage) == before
+
+
+def test_a_page_that_is_made_while_we_look_does_not_make_its_record_look_old(built: Build) -> None:
+    for storage in stalled(built, releases(built, 2), lambda storage: send(built("8.0"), storage)):
+        check_at_rest(storage)
+
+
 def test_a_root_record_that_vanished_is_made_anew_from_the_directories(built: Build) -> None:
     storage = MemoryStorage()
     for project in ("demo", "other", "third"):
@@ -680,6 +743,35 @@ def test_a_store_that_was_probed_is_not_probed_again_and_a_copy_of_it_is(built: 
         put(copy, key, body)
     with pytest.raises(UnsafeStorage):
         send(built("4.0"), copy)
+
+
+def test_what_needs_no_write_needs_no_probe(built: Build) -> None:
+    storage = MemoryStorage()
+    for version in ("1.0", "2.0"):
+        send(built(version), storage)
+    storage.location = "somewhere else"
+    verbs: set[str] = set()
+    send(built("2.0"), Observed(storage, before=lambda verb, _key: verbs.add(verb)))
+    assert verbs == {"get"}
+
+
+def test_a_store_that_forbids_deleting_is_judged_by_its_conditions(built: Build) -> None:
+    storage = MemoryStorage()
+
+    def forbid(verb: str, key: str) -> None:
+        if verb == "delete":
+            raise StorageError(key, "access is denied (403).")
+
+    send(built(), Observed(storage, before=forbid))
+    check_at_rest(storage)
+    with pytest.raises(UnsafeStorage):
+        send(built(), Observed(Imitation("If-Match"), before=forbid))
+
+
+def test_publishing_nothing_asks_nobody() -> None:
+    verbs: list[str] = []
+    assert send([], Observed(MemoryStorage(), before=lambda verb, _key: verbs.append(verb))) == ()
+    assert verbs == []
 
 
 def test_a_probe_whose_replies_are_lost_does_not_blame_a_good_store(built: Build) -> None:

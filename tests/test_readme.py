@@ -62,14 +62,14 @@ def test_the_complete_run_ends_as_it_says(tmp_path: Path, published: str) -> Non
 @pytest.mark.usefixtures("published")
 def test_what_any_builder_left_is_published_from_the_command_line(tmp_path: Path, shell: dict[str, str]) -> None:
     before = (tmp_path / "simple/acme-hello/index.json").read_bytes()
-    paste(code_blocks("console")[2], shell, tmp_path / "acme-hello")
+    paste(code_blocks("console")[1], shell, tmp_path / "acme-hello")
     assert (tmp_path / "simple/acme-hello/index.json").read_bytes() == before
 
 
 @pytest.mark.usefixtures("published")
 def test_the_same_goes_into_a_bucket(tmp_path: Path, shell: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> None:
     access_key, secret_key = ADMIN
-    script = code_blocks("console")[1].replace("KEY=…", f"KEY={access_key}", 1).replace("KEY=…", f"KEY={secret_key}", 1)
+    script = code_blocks("console")[2].replace("KEY=…", f"KEY={access_key}", 1).replace("KEY=…", f"KEY={secret_key}", 1)
     with shared(seaweedfs, tmp_path_factory.getbasetemp()) as server, closing(server.client()) as client:
         client.create_bucket(Bucket="acme-pypi")
         paste(script, shell, tmp_path / "acme-hello", AWS_ENDPOINT_URL_S3=server.url)
@@ -102,7 +102,7 @@ def test_the_python_shown_publishes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.usefixtures("published")
 def test_the_settings_shown_for_uv_lock(tmp_path: Path, shell: dict[str, str]) -> None:
-    (shown,) = code_blocks("toml")
+    _, shown = code_blocks("toml")
     head = '[project]\nname = "consumer"\nversion = "1"\ndependencies = ["acme-hello"]\nrequires-python = ">=3.10"\n'
     configured = {name: value for name, value in shell.items() if name != "UV_NO_CONFIG"}
     with http_server(tmp_path / "simple") as url:

@@ -241,6 +241,7 @@ def _with_file(**changes: Any) -> bytes:
         b"null",
         b"[" * 100_000,
         b'{"meta": NaN}',
+        b'{"meta": 1e999}',
         b'{"meta": {"api-version": "1.4", "_last-serial": ' + b"9" * 5000 + b"}}",
         _with(name="other"),
         _with(name=None),

@@ -117,6 +117,13 @@ def test_a_link_to_something_out_of_reach_is_not_nothing(base: Path, tmp_path: P
             read(RECORD)
 
 
+def test_a_listing_does_not_take_a_link_to_something_out_of_reach_for_nothing(base: Path, storage: LocalStorage) -> None:
+    storage.swap(RECORD, b"{}", replacing=None, content_type="application/json")
+    (base / "spam/volume").symlink_to("not-mounted")
+    with pytest.raises(StorageError, match="a link to something that is not there"):
+        list(storage.list("spam/"))
+
+
 def test_what_may_not_be_read_is_not_nothing(users_base: Path) -> None:
     storage = LocalStorage(users_base)
     write(storage, RECORD, b"{}")
@@ -396,7 +403,6 @@ def test_links_are_followed_and_other_things_left_out(base: Path, tmp_path: Path
     (tmp_path / "elsewhere/egg-1.0.tar.gz").write_bytes(b"egg")
     (base / "egg").symlink_to(tmp_path / "elsewhere")
     (base / "spam/link").symlink_to("index.json")
-    (base / "spam/to-nothing").symlink_to("nowhere")
     (base / "spam/up").symlink_to("..")
     os.mkfifo(base / "spam/pipe")
     (base / os.fsdecode(b"not-utf-8-\xff")).touch()

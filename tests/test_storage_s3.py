@@ -17,6 +17,7 @@ import pytest
 from pypiprivate.errors import ConfigError, Conflict, PypiPrivateError, StorageError, UnsafeStorage
 from pypiprivate.storage import open_storage
 from pypiprivate.storage.s3 import S3Storage, open_bucket
+from pypiprivate.storage.s3errors import explain
 
 from .faults import Fault, Proxy, cut_body, let_through, lose_reply, proxy, refuse, say
 from .servers import ADMIN, BUCKET, READER, Server, juicefs, seaweedfs, shared
@@ -25,7 +26,7 @@ JSON = "application/vnd.pypi.simple.v1+json"
 RECORD = "spam/index.json"
 BIG = 9 << 20
 RERUN = "Running the same command again is safe."
-UNWRITTEN = "Nothing was written."
+UNWRITTEN = "Running the same command again is safe."
 
 
 @pytest.fixture(scope="session")
@@ -677,3 +678,16 @@ def creates(method: str, path: str) -> bool:
 
 def sha256(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
+
+
+@pytest.mark.parametrize("endpoint", ["user:hunter2@host", "http://user:hunter2@host", "http://host/hunter2@"])
+def test_a_password_in_the_endpoint_is_refused_and_not_shown(endpoint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        open_bucket({"bucket": "acme", "endpoint": endpoint, "access_key": "a", "secret_key": "s"})
+    assert "hunter2" not in f"{caught.value} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("text", ["Failed to parse: http://u:hun ter2@127.0.0.1:9", "Invalid header value b'tok\\nhunter2'"])
+def test_what_a_library_says_is_told_without_its_secrets(text: str) -> None:
+    reason, _ = explain(ValueError(text), bucket="acme", endpoint="http://host")
+    assert "ter2" not in reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from difflib import get_close_matches
 from importlib.metadata import entry_points
 
 from ..errors import ConfigError
@@ -52,5 +53,7 @@ def _load(type_: str) -> Backend:
         if isinstance(backend, Backend):
             return backend
         raise ConfigError(f"the storage plug-in {type_!r} ({entry.value}) is no pypiprivate.storage.Backend")
-    known = ", ".join(sorted({*_BUILT_IN, *entry_points(group=_GROUP).names}))
-    raise ConfigError(f"there is no storage type {type_!r}; known are: {known}")
+    known = sorted({*_BUILT_IN, *entry_points(group=_GROUP).names})
+    near = get_close_matches(type_, known, 1)
+    hint = f"Did you mean {near[0]}?" if near else "Another one may be a plug-in that is not installed."
+    raise ConfigError(f"there is no storage type {type_!r}; known are: {', '.join(known)}", hint=hint)

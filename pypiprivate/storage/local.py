@@ -35,7 +35,7 @@ _STALE = 86_400
 _TRIES = 100
 _SECOND = 1_000_000_000  # in nanoseconds
 
-_UNREAD = "Nothing was written. Make it readable for this user, then run the same command again."
+_UNREAD = "Make it readable for this user, then run the same command again: that is safe."
 _UNWRITTEN = "Put it right, then run the same command again: that is safe."
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -114,11 +114,11 @@ class LocalStorage:
     def read(self, key: str) -> Iterator[bytes]:
         """See :meth:`.Storage.read`."""
         if self.stat(key) is None:
-            raise StorageError(str(self._path(key)), "there is no such file.", hint="Nothing was written.")
+            raise StorageError(str(self._path(key)), "there is no such file.")
         yield from _pieces(self._path(key))
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        """See :meth:`.Storage.list`. Links are followed; one to nothing is left out, as is what is neither file nor directory."""
+        """See :meth:`.Storage.list`. Links are followed; what is neither file nor directory is left out."""
         parent, _, start = prefix.rpartition("/")
         if parent.split("/")[0] != _OWN:
             directory = self._path(parent) if parent else self._base
@@ -226,13 +226,21 @@ class LocalStorage:
                 self._prove_absent(directory)
                 return []
             for name in filter(_is_text, names):
-                with suppress(FileNotFoundError):  # gone since, or a link to nothing
-                    found = (directory / name).stat()
-                    if stat.S_ISDIR(found.st_mode):
-                        children[f"{name}/"] = None
-                    elif stat.S_ISREG(found.st_mode):
-                        children[name] = found
+                if found := self._child(directory / name):
+                    children[f"{name}/" if stat.S_ISDIR(found.st_mode) else name] = _of_file(found)
         return sorted((name, found) for name, found in children.items() if name.startswith(start))
+
+    def _child(self, path: Path) -> os.stat_result | None:
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            self._prove_absent(path)  # gone since; a link to nothing may be a volume that is not mounted
+            return None
+        return found if stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode) else None
+
+
+def _of_file(found: os.stat_result) -> os.stat_result | None:
+    return found if stat.S_ISREG(found.st_mode) else None
 
 
 def _open(options: Mapping[str, str]) -> LocalStorage:

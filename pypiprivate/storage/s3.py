@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from ..errors import Conflict, StorageError, UnsafeStorage
 from .base import IMMUTABLE, MUTABLE, OCTETS, Backend, Entry, Option, Sent, Stat, Stored
 from .s3client import ATTEMPTS, client_of, put_args_of
-from .s3errors import AGAIN, UNWRITTEN, Cut, Refused, foreign, translated
+from .s3errors import AGAIN, Cut, Refused, foreign, translated
 
 #: The backend's own (probes); never listed.
 _OWN = ".pypiprivate/"
@@ -107,14 +107,14 @@ class S3Storage:
         answer = self._find("head_object", key, ChecksumMode="ENABLED")
         if answer is None:
             return None
-        with self._translated(key, UNWRITTEN):
+        with self._translated(key):
             return Stat(answer["ContentLength"], _sha256(answer), answer["LastModified"], answer.get("ContentType"))
 
     def read(self, key: str) -> Iterator[bytes]:
         """See :meth:`.Storage.read`. What breaks off is resumed where it did."""
         answer = self._find("get_object", key)
         if answer is None:
-            raise StorageError(self._what(key), "there is no such object.", hint=UNWRITTEN)
+            raise StorageError(self._what(key), "there is no such object.", hint=AGAIN)
         at, etag, pauses = 0, answer["ETag"], iter(_PAUSES)
         while True:
             try:
@@ -139,7 +139,7 @@ class S3Storage:
     def delete(self, key: str) -> None:
         """See :meth:`.Storage.delete`."""
         try:
-            with self._translated(key, AGAIN):
+            with self._translated(key):
                 self._client.delete_object(Bucket=self._bucket, Key=self._root + key)
         except Refused as error:
             if not self._is_absent(error):
@@ -152,7 +152,7 @@ class S3Storage:
     def _find(self, operation: str, key: str, **parameters: Any) -> Any | None:
         """Ask for an object; None only if the store proves that there is none."""
         try:
-            return self._ask(operation, key, UNWRITTEN, **parameters)
+            return self._ask(operation, key, **parameters)
         except Refused as error:
             if not self._is_absent(error):
                 raise
@@ -163,12 +163,12 @@ class S3Storage:
         if error.status != 404 or error.code == "NoSuchBucket":
             return False
         if error.code != "NoSuchKey":
-            with self._translated("", UNWRITTEN):
+            with self._translated(""):
                 self._client.head_bucket(Bucket=self._bucket)
         return True
 
-    def _ask(self, operation: str, key: str, hint: str, **parameters: Any) -> Any:
-        with self._translated(key, hint):
+    def _ask(self, operation: str, key: str, **parameters: Any) -> Any:
+        with self._translated(key):
             answer = getattr(self._client, operation)(Bucket=self._bucket, Key=self._root + key, **parameters)
             answer["ETag"]  # whatever answers without one is no S3 store
             return answer
@@ -176,16 +176,16 @@ class S3Storage:
     def _pieces(self, key: str, answer: Any) -> Iterator[bytes]:
         with closing(answer["Body"]) as body:
             while True:
-                with self._translated(key, UNWRITTEN, as_=Cut):
+                with self._translated(key, as_=Cut):
                     piece = body.read(_MIB)
                 if not piece:
                     return
                 yield piece
 
     def _resume(self, key: str, at: int, etag: str) -> Any:
-        answer = self._ask("get_object", key, UNWRITTEN, Range=f"bytes={at}-", IfMatch=etag)
+        answer = self._ask("get_object", key, Range=f"bytes={at}-", IfMatch=etag)
         if not answer.get("ContentRange", "").startswith(f"bytes {at}-"):
-            raise StorageError(self._what(key), "the connection broke off, and the store cannot resume.", hint=UNWRITTEN)
+            raise StorageError(self._what(key), "the connection broke off, and the store cannot resume.", hint=AGAIN)
         return answer
 
     def _compare(self, key: str, replacing: Stored | None) -> None:
@@ -199,7 +199,7 @@ class S3Storage:
             headers["ChecksumSHA256"] = base64.b64encode(hashlib.sha256(body).digest()).decode()
         else:
             headers["ContentMD5"] = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-        self._ask("put_object", key, AGAIN, Body=body, **headers, **self._put_args)
+        self._ask("put_object", key, Body=body, **headers, **self._put_args)
 
     def _send(self, key: str, body: bytes, *, sha256: str, what: str, sent: Sent | None) -> None:
         if hashlib.sha256(body).hexdigest() != sha256:
@@ -238,7 +238,7 @@ class S3Storage:
         known = {name: value for name, value in self._put_args.items() if name in S3Transfer.ALLOWED_UPLOAD_ARGS}
         ours = {"ContentType": OCTETS, "CacheControl": IMMUTABLE, "Metadata": {"sha256": file.sha256}}
         checked = {"ChecksumAlgorithm": "SHA256"} if self._on_aws else {}
-        with self._translated(key, AGAIN):
+        with self._translated(key):
             self._client.upload_fileobj(
                 file, self._bucket, self._root + key, ExtraArgs={**known, **ours, **checked}, Callback=sent, Config=config
             )
@@ -248,12 +248,12 @@ class S3Storage:
 
     def _entries(self, pages: Iterator[Any], prefix: str) -> Iterator[Entry]:
         while True:
-            with self._translated(prefix, UNWRITTEN):
+            with self._translated(prefix):
                 page = next(pages, None)
                 if page is None:
                     return
                 if page["IsTruncated"] and "NextContinuationToken" not in page:  # boto3 would take this for the end
-                    raise StorageError(self._what(prefix), "the store does not list everything.", hint=UNWRITTEN)
+                    raise StorageError(self._what(prefix), "the store does not list everything.", hint=AGAIN)
                 found = [(entry["Key"], entry["Size"], entry["LastModified"]) for entry in page.get("Contents", ())]
             for name, size, modified in found:
                 key = name.removeprefix(self._root)
@@ -264,12 +264,12 @@ class S3Storage:
         return f"s3://{self._bucket}/{self._root}{key}"
 
     @contextmanager
-    def _translated(self, key: str, hint: str, *, as_: type[StorageError] = StorageError) -> Iterator[None]:
+    def _translated(self, key: str, *, as_: type[StorageError] = StorageError) -> Iterator[None]:
         try:
             yield
         except foreign() as error:
             what = self._what(key)
-            raise translated(error, what, hint=hint, bucket=self._bucket, endpoint=self._endpoint, as_=as_) from error
+            raise translated(error, what, hint=AGAIN, bucket=self._bucket, endpoint=self._endpoint, as_=as_) from error
 
 
 class _Checked:
@@ -355,7 +355,7 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(str(path), f"{error.strerror or error}.", hint=UNWRITTEN) from error
+        raise StorageError(str(path), f"{error.strerror or error}.", hint=AGAIN) from error
 
 
 def _changed(what: str) -> StorageError:

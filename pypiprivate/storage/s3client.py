@@ -50,8 +50,8 @@ def client_of(options: Mapping[str, str], attempts: int) -> Any:
         session = boto3.session.Session(profile_name=options.get("profile"), region_name=options.get("region"))
         client = session.client("s3", endpoint_url=_endpoint(options), config=config, **keys)
         if not keys and session.get_credentials() is None:
-            reason, hint = FAILURES["NoCredentialsError"]
-            raise ConfigError(reason, hint=hint)
+            _, hint = FAILURES["NoCredentialsError"]
+            raise ConfigError(f"there are no credentials for the bucket {options['bucket']}", hint=hint)
     except foreign() as error:
         reason, hint = explain(error, bucket=options["bucket"], endpoint=options.get("endpoint", "S3"))
         raise ConfigError(reason, hint=hint) from error
@@ -73,7 +73,7 @@ def _endpoint(options: Mapping[str, str]) -> str | None:
     if not endpoint:
         return None
     parts = urlsplit(endpoint)
-    if "@" in parts.netloc:
+    if "@" in endpoint:
         raise ConfigError("endpoint holds a user name or a password", hint="Set PP_S3_ACCESS_KEY and PP_S3_SECRET_KEY instead.")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigError(f"endpoint = {endpoint} is no URL", hint="Write it as https://HOST or http://HOST:PORT.")

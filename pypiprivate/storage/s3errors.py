@@ -10,8 +10,9 @@ from ..errors import StorageError
 
 #: Runs of characters so long that they may be a token or a signature.
 _LONG = re.compile(r"\S{40,}")
+#: User and password of a URL, and a header's value.
+_SECRET = re.compile(r"(?<=//)[^/]*@|(?<=Invalid header value).*", re.DOTALL)
 
-UNWRITTEN = "Nothing was written."
 AGAIN = "Running the same command again is safe."
 
 _NO_BUCKET = ("there is no bucket {bucket} at {endpoint}.", "Create it, or correct bucket, region or endpoint.")
@@ -118,7 +119,7 @@ def explain(error: Exception, *, bucket: str, endpoint: str) -> tuple[str, str]:
     else:
         names = [kind.__name__ for kind in type(error).__mro__]
         detail = f"{names[0]}: {error}"
-    detail = _LONG.sub("…", detail)[:300].rstrip(".: ")
+    detail = _LONG.sub("…", _SECRET.sub("…", detail))[:300].rstrip(".: ")
     reason, way = next((FAILURES[name] for name in names if name in FAILURES), ("{detail}.", ""))
     return reason.format(detail=detail, bucket=bucket, endpoint=endpoint, region=_region(error)), way
 
