@@ -146,8 +146,7 @@ class LocalStorage:
     def _prove_absent(self, path: Path) -> None:
         """Return if nothing at *path* means that there is no such key, and not that the repository is out of reach."""
         for link in (path, *path.parents):
-            if link.is_symlink() and not link.exists():
-                raise StorageError(str(link), "it is a link to something that is not there.", hint=_UNREAD)
+            _refuse_link_to_nothing(link)
         self._check_base()
 
     def _check_base(self) -> None:
@@ -226,21 +225,25 @@ class LocalStorage:
                 self._prove_absent(directory)
                 return []
             for name in filter(_is_text, names):
-                if found := self._child(directory / name):
-                    children[f"{name}/" if stat.S_ISDIR(found.st_mode) else name] = _of_file(found)
+                if found := _child(directory / name):
+                    is_file = stat.S_ISREG(found.st_mode)
+                    children[name if is_file else f"{name}/"] = found if is_file else None
         return sorted((name, found) for name, found in children.items() if name.startswith(start))
 
-    def _child(self, path: Path) -> os.stat_result | None:
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            self._prove_absent(path)  # gone since; a link to nothing may be a volume that is not mounted
-            return None
-        return found if stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode) else None
+
+def _child(path: Path) -> os.stat_result | None:
+    _refuse_link_to_nothing(path)
+    with suppress(FileNotFoundError):  # gone since
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode):
+            return found
+    return None
 
 
-def _of_file(found: os.stat_result) -> os.stat_result | None:
-    return found if stat.S_ISREG(found.st_mode) else None
+def _refuse_link_to_nothing(path: Path) -> None:
+    """What it leads to may be a volume that is not mounted."""
+    if path.is_symlink() and not path.exists():
+        raise StorageError(str(path), "it is a link to something that is not there.", hint=_UNREAD)
 
 
 def _open(options: Mapping[str, str]) -> LocalStorage:
