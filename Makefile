@@ -7,7 +7,7 @@ TESTS ?= tests
 WORKERS ?= 2
 
 .NOTPARALLEL:
-.PHONY: demo test lint docs dist clean
+.PHONY: demo test proof lint docs dist clean
 
 DEMO = build/demo
 PUBLISHER = $(DEMO)/publisher/bin
@@ -37,6 +37,14 @@ demo:
 # A file's tests share servers and indexes, so they stay on one worker.
 test: $(VENV)/test
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term $(TESTS)
+
+# The full counts of docs/proof.rst: about half an hour, and the figures there are written anew.
+PROOFS = simulation stateful crash crowd faults_http faults_disk untrusted secrets
+proof: $(VENV)/test
+	mkdir -p build && rm -f build/figures.json
+	PROOF=full PROOF_FIGURES=$(abspath build/figures.json) \
+	    $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PROOFS:%=tests/test_%.py)
+	$(BIN)/python docs/figures.py build/figures.json docs/proof-figures.rst
 
 lint: $(VENV)/test $(VENV)/lint
 	$(BIN)/ruff check
