@@ -127,10 +127,11 @@ class Index:
     def _not_older(self, key: str, page: Stored | None, load: Callable[[Stored | None], Record]) -> Record:
         """Load the record that was read with a page; the page is made from it, so it cannot be the older one."""
         made_from = (simple.page_serial(page.body) or 0) if page else 0
-        if load(self._seen[key]).serial < made_from:
+        record = load(self._seen[key])
+        if record.serial < made_from:
             # Both may have been written between the two reads: a record comes before its page, so now it is there.
             self._read([key])
-        record = load(self._seen[key])
+            record = load(self._seen[key])
         if record.serial < made_from:
             state = f"older (serial {record.serial})" if record.serial else "missing"
             raise UnsupportedIndex(key, f"it is {state}, although the page beside it was made from serial {made_from}")
