@@ -42,6 +42,7 @@ test: $(VENV)/test
 PROOFS = simulation stateful crash crowd faults_http faults_disk untrusted secrets
 proof: $(VENV)/test
 	mkdir -p build && rm -f build/figures.json
+	-$(BIN)/python -m pip install --quiet '.[proof]'
 	PROOF=full PROOF_FIGURES=$(abspath build/figures.json) \
 	    $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PROOFS:%=tests/test_%.py)
 	$(BIN)/python docs/figures.py build/figures.json docs/proof-figures.rst

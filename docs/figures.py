@@ -17,7 +17,9 @@ def main(source: Path, target: Path) -> None:
 
 def item(figure: dict[str, float | str]) -> str:
     """Return one figure as an item of a list: its name, then each value."""
-    values = ", ".join(f"{name.replace('_', ' ')} {value:,}" if isinstance(value, int) else f"{name} {value}" for name, value in rest(figure))
+    values = ", ".join(
+        f"{name.replace('_', ' ')} {value:,}" if isinstance(value, int) else f"{name} {value}" for name, value in rest(figure)
+    )
     return f"* **{figure['name']}**: {values}"
 
 

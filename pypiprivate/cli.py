@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from . import __version__, artifact, config, progress, report
 from .errors import PypiPrivateError, printable
@@ -48,13 +48,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     about = "Publish Python projects to your own private package index, with no server to run."
-    parser = argparse.ArgumentParser(prog="pypi-private", description=about, parents=[_general_options()])
+    parser = _Parser(prog="pypi-private", description=about, parents=[_general_options()])
     parser.add_argument("--version", action="version", version=f"pypiprivate {__version__}")
     parser.set_defaults(verbose=0, quiet=0, config=None, env_interpolation=False, project_path=Path(), repository=None)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_publish(commands)
     _add_upload(commands)
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """A wildcard may turn a file name into an option, which the error about it quotes."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
 
 
 def _general_options() -> argparse.ArgumentParser:

@@ -76,7 +76,9 @@ class Index:
         self._root: ProjectList | None = None
         self._rooted: frozenset[str] = frozenset()
         # Where the store was probed: a mark, not the place itself, for records are read by many.
-        self._here = hashlib.sha256(storage.location.encode()).hexdigest()[:16] if storage.conditional else None
+        # A path may hold bytes that are no text.
+        place = storage.location.encode("utf-8", "surrogatepass")
+        self._here = hashlib.sha256(place).hexdigest()[:16] if storage.conditional else None
         self._vouched = not storage.conditional
 
     # -- look: every read that a command decides on, before its first write ---------------------------------------------------

@@ -57,7 +57,8 @@ class Identity(NamedTuple):
 # The longest first, so that `.tar.gz` is not taken for `.gz`. Only the first two are published (PEP 625 and its past);
 # an older index may hold the others.
 _SDIST_KINDS = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tar", ".tgz", ".tbz")
-_FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\Z")
+# No file system takes longer names, and what a name parses to may grow faster than it: tags multiply.
+_FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,254}\Z")
 _WHEEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._]*[A-Za-z0-9])?\Z")
 _WHEEL_TAG = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*\Z")
 _PROJECT = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
@@ -78,7 +79,7 @@ def parse_filename(filename: str, project: str | None = None) -> Identity:
     :raises ValueError: it is no such name; the text says why.
     """
     if not _FILENAME.match(filename):
-        raise ValueError("a file name has ASCII letters, digits and . _ - + ! only, and begins with a letter or digit")
+        raise ValueError("a file name has at most 255 ASCII letters, digits and . _ - + ! and begins with a letter or digit")
     if filename.endswith(".whl"):
         return _parse_wheel(filename)
     for kind in _SDIST_KINDS:

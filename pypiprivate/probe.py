@@ -8,6 +8,9 @@ from contextlib import suppress
 from .errors import Conflict, StorageError, UnsafeStorage
 from .storage.base import OCTETS, Storage, Stored
 
+#: How often a write to a key that nobody else knows may meet a conflict.
+_TRIES = 3
+
 
 def probe(storage: Storage) -> None:
     """Try both kinds of condition on a random key, and remove it.
@@ -30,13 +33,14 @@ def probe(storage: Storage) -> None:
 
 
 def _write(storage: Storage, key: str, body: bytes, replacing: Stored | None) -> Stored:
-    """Nobody else knows the key: a conflict can only be the trace of our own write whose reply was lost, so look."""
-    with suppress(Conflict):
-        storage.swap(key, body, replacing=replacing, content_type=OCTETS)
-    stored = storage.get(key)
-    if stored is None or stored.body != body:
-        raise StorageError(storage.location, "the store does not give back what was just written to it.")
-    return stored
+    """Nobody else knows the key: a conflict is the trace of our own write whose reply was lost, or asks to try again; so look."""
+    for _ in range(_TRIES):
+        with suppress(Conflict):
+            storage.swap(key, body, replacing=replacing, content_type=OCTETS)
+        stored = storage.get(key)
+        if stored and stored.body == body:
+            return stored
+    raise StorageError(storage.location, "the store does not give back what was just written to it.")
 
 
 def _refused(storage: Storage, key: str, stale: Stored | None) -> bool:

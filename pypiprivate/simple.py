@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from math import isfinite
 from typing import Any, NoReturn
+from urllib.parse import quote
 
 from .errors import UnsupportedIndex
 from .model import Deleted, File, Project, ProjectList, Status, Used, is_normalized, versions_of
@@ -24,7 +25,11 @@ ROOT_RECORD = "index.json"
 ROOT_PAGE = "index.html"
 
 _STATUSES = ("active", "archived", "deprecated", "quarantined")
+#: A page whose serial has more digits would not be known as ours.
+_MAX_SERIAL = 10**18 - 1
 _SERIAL = re.compile(rb'<meta name="pypiprivate:serial" content="([0-9]{1,18})">')
+#: Relative, or absolute to what an installer can fetch.
+_FETCHED = re.compile(r"(https?|file)://|[^:/?#]*([/?#]|\Z)", re.IGNORECASE)
 # Our serial stands in the head, before anything that a project could have written.
 _HEAD = 1024
 
@@ -202,8 +207,8 @@ class _Reader:
         if not match or match[1] != "1":
             self.refuse(f"its api-version is {version!r}, and this program understands 1.x")
         serial = self.optional(meta, "_last-serial", int)
-        if serial is not None and serial < 0:
-            self.refuse("its serial is negative")
+        if serial is not None and not 0 <= serial < _MAX_SERIAL:
+            self.refuse("its serial is negative or too large")
         return meta, max((1, int(match[2])), (1, 4)), serial or 0
 
     def status(self, document: dict[str, Any]) -> Status:
@@ -211,7 +216,7 @@ class _Reader:
         marker = self.optional(status, "status", str) or "active"
         if marker not in _STATUSES:
             self.refuse(f"its project-status {marker!r} is none of PEP 792's")
-        return Status(marker, self.optional(status, "reason", str))
+        return Status(marker, self.optional(status, "reason", str) or None)
 
     def required(self, document: dict[str, Any], key: str, kind: type) -> Any:
         value = document.pop(key, None)
@@ -274,7 +279,7 @@ def project_to_html(project: Project) -> bytes:
 
 def root_to_html(root: ProjectList) -> bytes:
     """Write the root page (PEP 503): one anchor a project."""
-    lines = (f'<a href="{escape(name)}/">{escape(name)}</a><br>' for name in sorted(root.projects))
+    lines = (f'<a href="{quote(name, safe="", errors="replace")}/">{escape(name)}</a><br>' for name in sorted(root.projects))
     return _page(root.serial, "Simple index", lines)
 
 
@@ -300,7 +305,7 @@ def _page(serial: int, title: str, lines: Iterable[str], *, head: str = "") -> b
 
 def _anchor(file: File) -> str:
     attributes = {
-        "href": file.url + _fragment(file.hashes),
+        "href": _inert(file.url) + _fragment(file.hashes),
         "data-requires-python": file.requires_python,
         "data-core-metadata": _core_metadata(file.core_metadata),
         # Never bare: pip's parser takes a bare attribute for none (PEP 592 allows both).
@@ -310,6 +315,11 @@ def _anchor(file: File) -> str:
     }
     text = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items() if value is not None)
     return f"<a{text}>{escape(file.filename)}</a><br>"
+
+
+def _inert(url: str) -> str:
+    """A link that only fetches: what an inherited record holds may be ``javascript:``, and people open the page in a browser."""
+    return url if _FETCHED.match(url) else f"./{url}"
 
 
 def _fragment(hashes: Mapping[str, str]) -> str:

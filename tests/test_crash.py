@@ -1,128 +1,131 @@
-"""Real processes: killed at any moment, and crowds of them."""
+"""Real processes, struck by signals after any operation and at any moment: nothing is torn, and the same command finishes."""
 
 from __future__ import annotations
 
 import random
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
+from signal import SIGINT, SIGKILL, SIGTERM, Signals
 
 import pytest
 
-from pypiprivate.storage.local import LocalStorage
+from .processes import (
+    Ended,
+    NewPlace,
+    Place,
+    build,
+    in_a_row,
+    in_bucket,
+    in_directories,
+    send,
+    struck,
+    struck_early,
+    struck_later,
+    upload,
+)
+from .proof import FULL, figure
+from .repositories import check_at_rest, check_never_torn, filenames, orphans
+from .servers import Server, seaweedfs, shared
 
-from .builders import make_sdist, make_wheel
-from .repositories import check_at_rest, check_never_torn, filenames, orphans, root
-
-#: Publishes as the program does, and kills itself with SIGKILL once it has done so many operations on the storage.
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from pypiprivate import artifact, publish
-from pypiprivate.storage.local import LocalStorage
-from tests.repositories import Observed
-
-left = int(sys.argv[1])
-
-def count(verb, key):
-    global left
-    left -= 1
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-publish.publish([artifact.read(Path(path)) for path in sys.argv[3:]], Observed(LocalStorage(Path(sys.argv[2])), after=count))
-"""
-
-
-def build(directory: Path, version: str, project: str = "demo") -> list[str]:
-    return [str(make_sdist(directory, project, version)), str(make_wheel(directory, project, version))]
-
-
-def start(index: Path, files: Sequence[str], *flags: str) -> subprocess.Popen[str]:
-    run = [sys.executable, "-m", "pypiprivate", *flags, "-r", str(index), "upload", *files]
-    return subprocess.Popen(run, stderr=subprocess.PIPE, text=True)
+#: Signals, how much is published before, and after every so many operations one strikes.
+STEPS = (
+    [(number, published, 1) for number in (SIGKILL, SIGTERM, SIGINT) for published in (0, 1)]
+    if FULL
+    else [(SIGKILL, 0, 5), (SIGKILL, 1, 4), (SIGTERM, 1, 7), (SIGINT, 0, 12)]
+)
+#: At each place, how often each signal strikes at a random moment.
+MOMENTS = {SIGKILL: 100, SIGTERM: 20, SIGINT: 20} if FULL else {SIGKILL: 5, SIGTERM: 1, SIGINT: 1}
+#: So many of them happen to one repository, which grows meanwhile.
+AT_ONE_PLACE = 10
 
 
-def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
-    _, err = process.communicate(timeout=120)
-    return process.returncode, err
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with shared(seaweedfs, tmp_path_factory.getbasetemp()) as server:
+        yield server
 
 
-@pytest.mark.parametrize("published", [0, 2])
-def test_killed_after_any_operation_nothing_is_torn_and_the_same_command_finishes(tmp_path: Path, published: int) -> None:
-    files = build(tmp_path / "dist", "9.0")
-    for after in count(1):
-        index = tmp_path / f"index-{after}"
-        storage = LocalStorage(index)
-        for number in range(published):
-            assert finish(start(index, build(tmp_path / "dist", f"{number}.0")))[0] == 0
-        done = subprocess.run(
-            [sys.executable, "-c", KILLED, str(after), str(index), *files], cwd=Path(__file__).parents[1], check=False
-        )
-        check_never_torn(storage)
-        if done.returncode == 0:
+@pytest.fixture(params=["local", "seaweedfs"])
+def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> NewPlace:
+    if request.param == "local":
+        return in_directories(tmp_path)
+    return in_bucket(request.getfixturevalue("seaweed"), tmp_path)
+
+
+@pytest.mark.parametrize(("number", "published", "step"), STEPS, ids=lambda value: getattr(value, "name", None))
+def test_struck_after_any_operation_nothing_is_torn_and_the_same_command_finishes(
+    new_place: NewPlace, tmp_path: Path, number: Signals, published: int, step: int
+) -> None:
+    *before, files = releases = [build(tmp_path / "dist", f"{release}.0") for release in range(published + 1)]
+    again: list[float] = []
+    for after in count(1, step):
+        place = new_place()
+        for earlier in before:
+            send(earlier, place.storage)
+        ended = struck(place, files, number, after=after)
+        check_never_torn(place.copy())
+        if ended.code == 0:
             break
-        assert done.returncode == -signal.SIGKILL
-        assert finish(start(index, files))[0] == 0
-        check_at_rest(storage)
-        assert len(filenames(storage, "demo")) == 2 * published + 2
-        assert orphans(storage) == []
+        check_word(ended, number)
+        again.append(check_finishes(place, releases))
     assert after > 5
+    figure(
+        "struck after an operation",
+        place=place.kind,
+        signal=number.name,
+        published=published,
+        runs=len(again),
+        seconds_again_most=round(max(again), 2),
+    )
 
 
-def test_killed_at_random_moments_nothing_is_lost(tmp_path: Path) -> None:
-    index, moments = tmp_path / "index", random.Random(1)
-    storage = LocalStorage(index)
-    assert finish(start(index, build(tmp_path / "dist", "0.1")))[0] == 0
-    for number in range(1, 21):
-        files = build(tmp_path / "dist", f"{number}.0")
-        process = start(index, files)
-        time.sleep(moments.uniform(0.05, 0.6))  # the moment is what is tested
-        process.kill()
-        process.communicate()
-        check_never_torn(storage)
-        assert "demo-0.1.tar.gz" in filenames(storage, "demo")
-        assert finish(start(index, files))[0] == 0
-        check_at_rest(storage)
-        assert len(filenames(storage, "demo")) == 2 + 2 * number
-    assert orphans(storage) == []
+def test_struck_at_a_random_moment_nothing_is_torn_and_the_same_command_finishes(new_place: NewPlace, tmp_path: Path) -> None:
+    moments, again = random.Random(1), list[float]()
+    to_strike = moments.sample([*MOMENTS], counts=MOMENTS.values(), k=sum(MOMENTS.values()))
+    while to_strike:
+        if len(again) % AT_ONE_PLACE == 0:
+            place, releases = new_place(), [build(tmp_path / "dist", f"{release}.0") for release in range(2)]
+            _, whole = in_a_row(place, releases)
+        releases.append(build(tmp_path / "dist", f"{len(releases)}.0"))
+        ended = struck_later(place, releases[-1], to_strike[-1], seconds=moments.uniform(0, 0.3 * whole.seconds))
+        copy = place.copy()
+        check_never_torn(copy)
+        assert {Path(file).name for files in releases[:-1] for file in files} <= set(filenames(copy, "demo"))
+        if " is in " not in ended.err:  # its last words; then all was done before, and it is not counted
+            check_word(ended, to_strike.pop())
+        again.append(check_finishes(place, releases))
+        assert len(again) < 10 * sum(MOMENTS.values()), "hardly any was under way"
+    counts = {signal.name: times for signal, times in MOMENTS.items()}
+    figure("struck at a random moment", place=place.kind, runs=len(again), seconds_again_most=round(max(again), 2), **counts)
 
 
-def test_a_crowd_on_one_project_loses_nothing_and_nobody_gives_up(tmp_path: Path) -> None:
-    index = tmp_path / "index"
-    crowd = [start(index, build(tmp_path / "dist", f"{number}.0")) for number in range(16)]
-    assert [err for code, err in map(finish, crowd) if code] == []
-    storage = LocalStorage(index)
-    check_at_rest(storage)
-    assert len(filenames(storage, "demo")) == 32
-    assert orphans(storage) == []
+@pytest.mark.parametrize("number", [SIGTERM, SIGINT], ids=lambda number: number.name)
+def test_struck_while_it_starts_the_program_ends_with_a_sentence(tmp_path: Path, number: Signals) -> None:
+    place = in_directories(tmp_path)()
+    ended = struck_early(place, build(tmp_path / "dist"), number, importing="pypiprivate.errors")
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1].startswith("interrupted. Running the same command again is safe")
+    assert "Traceback" not in ended.err
+    assert list(place.storage.list("")) == []
 
 
-def test_a_crowd_of_new_projects_is_listed_whole(tmp_path: Path) -> None:
-    index = tmp_path / "index"
-    crowd = [start(index, build(tmp_path / "dist", "1.0", f"demo{number}")) for number in range(16)]
-    assert [code for code, _ in map(finish, crowd) if code] == []
-    storage = LocalStorage(index)
-    check_at_rest(storage)
-    assert set(root(storage).projects) == {f"demo{number}" for number in range(16)}
+def check_word(ended: Ended, number: Signals) -> None:
+    """A command that was interrupted says so and what to do; one that was killed says nothing."""
+    if number == SIGKILL:
+        assert ended.code == -SIGKILL
+    else:
+        assert ended.code == 1
+        assert ended.err.endswith("interrupted. Running the same command again is safe and finishes what was begun.\n")
+        assert "Traceback" not in ended.err
 
 
-def test_of_a_crowd_with_one_file_name_and_different_bytes_exactly_one_wins(tmp_path: Path) -> None:
-    index = tmp_path / "index"
-    files = [make_sdist(tmp_path / f"dist{number}", files={"x": str(number).encode()}) for number in range(8)]
-    results = [finish(process) for process in [start(index, [str(file)]) for file in files]]
-    assert sorted(code for code, _ in results) == [0] + [1] * 7
-    assert all("published already with other bytes" in err for code, err in results if code)
-    check_at_rest(LocalStorage(index))
-
-
-def test_of_a_crowd_with_one_file_and_the_same_bytes_all_succeed(tmp_path: Path) -> None:
-    index, file = tmp_path / "index", str(make_sdist(tmp_path))
-    results = [finish(process) for process in [start(index, [file]) for _ in range(8)]]
-    assert [code for code, _ in results] == [0] * 8
-    check_at_rest(LocalStorage(index))
-    assert filenames(LocalStorage(index), "demo") == ["demo-1.0.tar.gz"]
+def check_finishes(place: Place, releases: Sequence[Sequence[str]]) -> float:
+    """The last release's command, once more, leaves all releases and nothing else; return its seconds."""
+    again = upload(place, releases[-1])
+    assert (again.code, again.err.count("\n")) == (0, 3), again.err
+    copy = place.copy()
+    check_at_rest(copy)
+    assert filenames(copy, "demo") == sorted(Path(file).name for files in releases for file in files)
+    assert orphans(copy) == []
+    return again.seconds

@@ -194,6 +194,7 @@ class LocalStorage:
             return False
         _flush(path)  # whoever wrote it may have died before this
         _flush(path.parent)
+        _flush(path.parent.parent)
         return True
 
     def _keep(self, path: Path, body: bytes | Path, *, sha256: str, sent: Sent | None) -> None:
@@ -202,6 +203,7 @@ class LocalStorage:
                 what = path if isinstance(body, bytes) else body
                 raise StorageError(str(what), "the file changed while it was being published.")
             _move(temporary, path)
+            _flush(path.parent.parent)  # whoever made its directory may have died before this
 
     def _walk(self, directory: Path, prefix: str, start: str, above: frozenset[str]) -> Iterator[Entry]:
         real = os.path.realpath(directory)

@@ -35,6 +35,10 @@ _IN_MEMORY = 3
 _CONFLICTS = {"ConditionalRequestConflict", "OperationAborted"}
 #: Seconds to wait before an answer that broke off is asked for again, which boto3 does not do.
 _PAUSES = (0.1, 0.2, 0.5, 1.0)
+#: One of these headers says where an answer's body ends.
+_LENGTHS = {"content-length", "transfer-encoding"}
+#: Characters from which a key is no plain word, as ``admin``, that messages may hold for other reasons.
+_TELLING = 8
 _AWS = re.compile(r"\.(amazonaws\.(com|com\.cn|eu)|api\.aws)$")
 
 
@@ -59,6 +63,9 @@ class S3Storage:
         self.conditional = conditional
         place = f"s3://{bucket}/{self._root}".rstrip("/")
         self.location = place if self._on_aws else f"{place}?endpoint={self._endpoint}"
+        # What a request says of the credentials, for a server may echo it. The secret key is never sent.
+        self._secrets: set[str] = set()
+        client.meta.events.register("before-send.s3", self._note_secrets)
         # boto3's managed transfer passes on only those arguments that it knows
         client.meta.events.register("provide-client-params.s3.CreateMultipartUpload", self._add_put_args)
 
@@ -170,6 +177,9 @@ class S3Storage:
     def _ask(self, operation: str, key: str, **parameters: Any) -> Any:
         with self._translated(key):
             answer = getattr(self._client, operation)(Bucket=self._bucket, Key=self._root + key, **parameters)
+            if "Body" in answer and not _LENGTHS & answer["ResponseMetadata"]["HTTPHeaders"].keys():
+                # what broke off in its headers would be taken for an empty object
+                raise Cut(self._what(key), "the connection broke off before the answer began.", hint=AGAIN)
             answer["ETag"]  # whatever answers without one is no S3 store
             return answer
 
@@ -243,6 +253,12 @@ class S3Storage:
                 file, self._bucket, self._root + key, ExtraArgs={**known, **ours, **checked}, Callback=sent, Config=config
             )
 
+    def _note_secrets(self, request: Any, **_: Any) -> None:
+        headers = {name.lower(): _text(value) for name, value in request.headers.items()}
+        key = re.search("Credential=([^/]+)/", headers.get("authorization", ""))
+        told = (key[1] if key else "", headers.get("x-amz-security-token", ""))
+        self._secrets.update(text for text in told if len(text) >= _TELLING)
+
     def _add_put_args(self, params: Mapping[str, Any], **_: Any) -> Mapping[str, Any]:
         return {**self._put_args, **params}
 
@@ -269,7 +285,9 @@ class S3Storage:
             yield
         except foreign() as error:
             what = self._what(key)
-            raise translated(error, what, hint=AGAIN, bucket=self._bucket, endpoint=self._endpoint, as_=as_) from error
+            place = {"bucket": self._bucket, "endpoint": self._endpoint}
+            # Without the cause, which a traceback would show: boto3 quotes answers, header values and proxy URLs as they are.
+            raise translated(error, what, hint=AGAIN, **place, secrets=tuple(self._secrets), as_=as_) from None
 
 
 class _Checked:
@@ -336,6 +354,10 @@ BACKEND = Backend(
     url_host="bucket",
     url_path="prefix",
 )
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
 def _sha256(answer: Any) -> str | None:

@@ -54,7 +54,7 @@ def client_of(options: Mapping[str, str], attempts: int) -> Any:
             raise ConfigError(f"there are no credentials for the bucket {options['bucket']}", hint=hint)
     except foreign() as error:
         reason, hint = explain(error, bucket=options["bucket"], endpoint=options.get("endpoint", "S3"))
-        raise ConfigError(reason, hint=hint) from error
+        raise ConfigError(reason, hint=hint) from None  # it may quote what it read
     return client
 
 
@@ -72,10 +72,14 @@ def _endpoint(options: Mapping[str, str]) -> str | None:
     endpoint = options.get("endpoint")
     if not endpoint:
         return None
-    parts = urlsplit(endpoint)
     if "@" in endpoint:
         raise ConfigError("endpoint holds a user name or a password", hint="Set PP_S3_ACCESS_KEY and PP_S3_SECRET_KEY instead.")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(endpoint)
+        sound = parts.scheme in {"http", "https"} and parts.hostname
+    except ValueError:
+        sound = False
+    if not sound:
         raise ConfigError(f"endpoint = {endpoint} is no URL", hint="Write it as https://HOST or http://HOST:PORT.")
     return endpoint
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..errors import StorageError
 
 #: Runs of characters so long that they may be a token or a signature.
 _LONG = re.compile(r"\S{40,}")
-#: User and password of a URL, and a header's value.
-_SECRET = re.compile(r"(?<=//)[^/]*@|(?<=Invalid header value).*", re.DOTALL)
+#: User and password of a URL, what is left of one that does not parse, and a header's value.
+_SECRET = re.compile(r"(?<=//)\S*@|(?<=Failed to parse: ).*|(?<=Invalid header value).*", re.DOTALL)
 
 AGAIN = "Running the same command again is safe."
 
@@ -98,20 +98,23 @@ def foreign() -> tuple[type[Exception], ...]:
     )
 
 
-def translated(error: Exception, what: str, *, hint: str, bucket: str, endpoint: str, as_: type[StorageError]) -> StorageError:
+def translated(
+    error: Exception, what: str, *, hint: str, bucket: str, endpoint: str, secrets: Collection[str], as_: type[StorageError]
+) -> StorageError:
     """Return an error of boto3 as one of ours: a :class:`Refused` if the store answered, else one of class *as_*.
 
     :param what: was asked for or written.
     :param hint: said after the way out that the table knows.
+    :param secrets: what the store was sent and may say again.
     """
-    reason, way = explain(error, bucket=bucket, endpoint=endpoint)
+    reason, way = explain(error, bucket=bucket, endpoint=endpoint, secrets=secrets)
     hint = f"{way} {hint}".strip()
     if _answer(error):
         return Refused(what, reason, hint=hint, status=_status(error), code=_code(error))
     return as_(what, reason, hint=hint)
 
 
-def explain(error: Exception, *, bucket: str, endpoint: str) -> tuple[str, str]:
+def explain(error: Exception, *, bucket: str, endpoint: str, secrets: Collection[str] = ()) -> tuple[str, str]:
     """Put an error of boto3 into words: the reason, and the way out."""
     if _answer(error):
         names = [_code(error), str(_status(error))]
@@ -119,9 +122,16 @@ def explain(error: Exception, *, bucket: str, endpoint: str) -> tuple[str, str]:
     else:
         names = [kind.__name__ for kind in type(error).__mro__]
         detail = f"{names[0]}: {error}"
-    detail = _LONG.sub("…", _SECRET.sub("…", detail))[:300].rstrip(".: ")
+    detail = _discreet(detail, secrets)[:300].rstrip(".: ")
+    region = _discreet(_region(error), secrets)[:100]
     reason, way = next((FAILURES[name] for name in names if name in FAILURES), ("{detail}.", ""))
-    return reason.format(detail=detail, bucket=bucket, endpoint=endpoint, region=_region(error)), way
+    return reason.format(detail=detail, bucket=bucket, endpoint=endpoint, region=region), way
+
+
+def _discreet(text: str, secrets: Collection[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "…")
+    return _LONG.sub("…", _SECRET.sub("…", text))
 
 
 def _answer(error: Exception) -> Any:
