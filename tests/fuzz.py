@@ -15,6 +15,7 @@ import io
 import json
 import os
 import random
+import re
 import resource
 import signal
 import sys
@@ -388,13 +389,20 @@ class Trial:
 
     def figures(self) -> dict[str, int | float]:
         """Return what was measured; memory is this process's at its peak, the interpreter and a mutator included."""
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return {
             "inputs": self.total,
             "slowest_s": round(self.slowest, 3),
-            "peak_mib": round(peak),
+            "peak_mib": round(_peak()),
             **dict(sorted(self.counts.items())),
         }
+
+
+def _peak() -> float:
+    """Return the most memory that this process had, in MiB. What getrusage says may be a parent's, from before it became this one."""
+    status = Path("/proc/self/status")
+    if status.exists() and (match := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
+        return int(match[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> int:
