@@ -398,7 +398,7 @@ class Trial:
 
 
 def _peak() -> float:
-    """Return the most memory that this process had, in MiB. What getrusage says may be a parent's, from before it became this one."""
+    """Return the most memory that this process had, in MiB. What getrusage says may be the parent's that started it."""
     status = Path("/proc/self/status")
     if status.exists() and (match := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
         return int(match[1]) / 1024
