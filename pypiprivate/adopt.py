@@ -1,19 +1,33 @@
 """Files of an older index: found where they lie, read, and described as a record would.
 
-The original pypiprivate kept no record, only ``PROJECT/FILENAME`` and pages made from a listing. Such files are adopted in place.
+The original pypiprivate kept no record, only ``PROJECT/FILENAME`` and pages made from a listing; s3pypi and other writers of such
+trees note hashes and marks in their pages. Such files are adopted in place, with what the pages say of them.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import tempfile
-from dataclasses import dataclass, replace
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO, TypeAlias
 
-from . import artifact, simple
-from .errors import Conflict, StorageError
-from .model import File, Project, parse_filename, timestamp
-from .storage.base import OCTETS, Entry, Storage
+from . import artifact, layouts, simple
+from .artifact import Artifact
+from .errors import Conflict, StorageError, UnsupportedIndex
+from .filenames import Identity, parse_filename
+from .layouts import Link
+from .model import File, Project, timestamp
+from .storage.base import OCTETS, Entry, Sent, Storage
+
+#: Reads a file that is offered already: :func:`.artifact.skim_published`, or :func:`.artifact.examine_published`.
+Reader: TypeAlias = Callable[[BinaryIO, str, str], Artifact]
+
+#: Bytes of a file that are kept in memory while it is read; more go to a temporary file.
+_IN_MEMORY = 4 << 20
+_NO_LINK = Link("", "")
 
 
 @dataclass(frozen=True)
@@ -22,10 +36,12 @@ class Found:
 
     :ivar file: as the record will hold it.
     :ivar metadata: core metadata of a wheel, for its sidecar; None where there is none to offer.
+    :ivar warnings: what is strange about it, a sentence each.
     """
 
     file: File
     metadata: bytes | None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -33,26 +49,77 @@ class Findings:
     """What lies right in a project's directory and is not in its record.
 
     :ivar found: files of an older index.
-    :ivar warnings: what is strange about them, and what was left alone.
+    :ivar left_alone: why other files were left alone, by their names.
     """
 
     found: tuple[Found, ...] = ()
-    warnings: tuple[str, ...] = ()
+    left_alone: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is strange about the files, and what was left alone."""
+        left_alone = (f"{name} is left alone: {reason}" for name, reason in self.left_alone.items())
+        strange = (f"{found.file.filename}: {warning}" for found in self.found for warning in found.warnings)
+        return (*left_alone, *strange)
 
 
-def find(storage: Storage, project: Project) -> Findings:
+def find(storage: Storage, project: Project, *, read: Reader = artifact.skim_published, sent: Sent = lambda _: None) -> Findings:
     """Read what lies right in the project's directory and is not in its record. Writes nothing.
 
+    :param sent: is told of bytes read.
     :raises StorageError: the directory or a file in it could not be read; nothing is taken for absent.
+    :raises UnsupportedIndex: the older page lists files that lie elsewhere, and a new page would lose them.
     """
     entries = {entry.key: entry for entry in storage.list(f"{project.name}/")}
-    names = [name for name in simple.legacy_filenames(project.name, entries) if not project.holds(name.removesuffix(".metadata"))]
-    reasons = {name: _not_ours(name, project.name) for name in names}
-    read = {name: _read(storage, entries[f"{project.name}/{name}"], project.name) for name in names if not reasons[name]}
-    left_alone = [f"{name} is left alone: {reason}" for name, reason in reasons.items() if reason]
-    strange = [f"{name}: {warning}" for name in read for warning in read[name].warnings]
-    found = (_found(artifact, entries[f"{project.name}/{name}"].modified) for name, artifact in read.items())
-    return Findings(tuple(found), (*left_alone, *strange))
+    lying = simple.legacy_filenames(project.name, entries)
+    names = {name: None for name in lying if not project.holds(name.removesuffix(".metadata"))}
+    links = read_links(storage, project.name, entries) if names or simple.page_key(project.name) in entries else {}
+    sidecars = {name for name in names if name.removesuffix(".metadata") != name and name.removesuffix(".metadata") in names}
+    reasons = {name: _not_ours(name, project.name) for name in names if name not in sidecars}
+    ours = [name for name, reason in reasons.items() if not reason]
+    gone = _gone(project, (link for link in links.values() if link.filename not in names))
+    found = [
+        read_found(storage, entries[f"{project.name}/{name}"], project.name, link=links.get(name), read=read, sent=sent)[1]
+        for name in ours
+    ]
+    return Findings(tuple(found), {name: reason for name, reason in reasons.items() if reason} | gone)
+
+
+def read_links(storage: Storage, directory: str, keys: Container[str]) -> dict[str, Link]:
+    """Return what pages of an older index in *directory* list, by file name; nothing of pages of ours.
+
+    s3pypi writes a page ``index.html``, or an object whose key is the directory's, with its slash, which no listing shows.
+
+    :param keys: of what a listing shows there.
+    """
+    links: dict[str, Link] = {}
+    for key in (f"{directory}/index.html", f"{directory}/"):
+        stored = None
+        with suppress(ValueError):  # a file system knows no key that ends in a slash
+            stored = storage.get(key) if key in keys or key.endswith("/") else None
+        if stored and simple.page_serial(stored.body) is None:
+            links = {**layouts.read_html(stored.body), **links}
+    return links
+
+
+def read_found(
+    storage: Storage, entry: Entry, project: str, *, link: Link | None, read: Reader, sent: Sent
+) -> tuple[Identity, Found]:
+    """Read a file of an older index; describe it as lying right in its project's directory.
+
+    :param link: what the older index says of it; None: nothing.
+    :param sent: is told of bytes read.
+    :return: what it is, which the metadata of an sdist with an old name tell, and the file.
+    :raises StorageError: it could not be read, or changed meanwhile.
+    """
+    link = link or _NO_LINK
+    filename = entry.key.rpartition("/")[2]
+    with _fetched(storage, entry, sent) as file:
+        artifact = read(file, filename, project)
+        digests = {"sha256": artifact.sha256} | {name: _digest(file, name) for name in link.hashes if name != "sha256"}
+    said = artifact.as_file(key=filename, upload_time=timestamp(entry.modified))
+    warnings = (*artifact.warnings, *link.contradicts(said, digests))
+    return artifact.identity, Found(link.describe(said, digests), artifact.metadata, warnings)
 
 
 def keep_sidecar(storage: Storage, project: str, found: Found) -> File:
@@ -72,6 +139,20 @@ def keep_sidecar(storage: Storage, project: str, found: Found) -> File:
     return found.file
 
 
+def _gone(project: Project, links: Iterable[Link]) -> dict[str, str]:
+    """Say of which files that an older page lists there is nothing here.
+
+    :raises UnsupportedIndex: they lie elsewhere. A page of ours lists what lies in its project's directory.
+    """
+    held = {file.filename for file in project.held_files}
+    gone = [link for link in links if link.filename not in held and _not_ours(link.filename, project.name) is None]
+    for link in gone:
+        if not layouts.leads_below(project.name, link.url):
+            reason = f"it lists {link.filename} at {link.url}, which is not in the project's directory, and would be lost"
+            raise UnsupportedIndex(simple.page_key(project.name), reason)
+    return {link.filename: "the older page lists it, but it is not there" for link in gone}
+
+
 def _not_ours(filename: str, project: str) -> str | None:
     try:
         named = parse_filename(filename, project).project
@@ -80,19 +161,26 @@ def _not_ours(filename: str, project: str) -> str | None:
     return None if named == project else f"it is named as a file of {named}"
 
 
-def _read(storage: Storage, entry: Entry, project: str) -> artifact.Artifact:
+@contextmanager
+def _fetched(storage: Storage, entry: Entry, sent: Sent) -> Iterator[BinaryIO]:
+    """Give the bytes of an object as a file, which archives are read from: in memory if it is small."""
+    what = f"{storage.location}/{entry.key}"
     try:
-        with tempfile.TemporaryDirectory(prefix="pypiprivate-") as directory:
-            path = Path(directory, entry.key.rpartition("/")[2])
-            with path.open("wb") as file:
-                file.writelines(storage.read(entry.key))
-            if path.stat().st_size != entry.size:
-                raise StorageError(f"{storage.location}/{entry.key}", "it changed while it was read.")
-            return artifact.read_published(path, project)
+        with io.BytesIO() if entry.size <= _IN_MEMORY else tempfile.TemporaryFile(prefix="pypiprivate-") as file:
+            for piece in storage.read(entry.key):
+                file.write(piece)
+                sent(len(piece))
+            if file.tell() != entry.size:
+                raise StorageError(what, "it changed while it was read.")
+            yield file
     except OSError as error:
         reason = f"it is copied to a temporary directory to be adopted, and that failed: {error.strerror}."
-        raise StorageError(f"{storage.location}/{entry.key}", reason, hint="Set TMPDIR to where there is room.") from error
+        raise StorageError(what, reason, hint="Set TMPDIR to where there is room.") from error
 
 
-def _found(read: artifact.Artifact, modified: datetime) -> Found:
-    return Found(read.as_file(key=read.filename, upload_time=timestamp(modified)), read.metadata)
+def _digest(file: BinaryIO, algorithm: str) -> str:
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    file.seek(0)
+    while piece := file.read(_IN_MEMORY):
+        digest.update(piece)
+    return digest.hexdigest()

@@ -15,9 +15,9 @@ import tarfile
 import zlib
 from base64 import urlsafe_b64encode
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice, product
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -27,8 +27,9 @@ from packaging.version import Version
 
 from .archive import PIECE, Kind, Member, Unsound, shown
 from .errors import ArtifactError, ConfigError, NoArtifacts
+from .filenames import Identity, parse_filename, parse_version, splits
 from .metadata import CoreMetadata, one, read_core, read_headers
-from .model import File, Identity, parse_filename, splits, url_of
+from .model import File, url_of
 from .tararchive import walk_targz
 from .ziparchive import ZipArchive
 
@@ -70,6 +71,11 @@ class Artifact:
     def version(self) -> Version:
         """The version of the release."""
         return self.identity.version
+
+    @property
+    def source(self) -> str:
+        """Where it is, for messages."""
+        return str(self.path)
 
     def as_file(self, *, key: str, upload_time: str) -> File:
         """Describe the artifact as a record does.
@@ -113,13 +119,27 @@ def read_published(path: Path, project: str) -> Artifact:
     :raises OSError: the file cannot be read.
     :raises ValueError: the name does not parse.
     """
-    identity = parse_filename(path.name, project)
     with path.open("rb") as file:
-        try:
-            contents = _examine(file, path.name, identity)
-        except Unsound as error:
-            contents = _Contents(identity, faults=(str(error),))
-        return _artifact(path, path.name, file, contents)
+        return replace(examine_published(file, path.name, project), path=path)
+
+
+def examine_published(file: BinaryIO, filename: str, project: str) -> Artifact:
+    """Do what :func:`read_published` does with an open file."""
+    return _published(file, filename, project, _examine)
+
+
+def skim_published(file: BinaryIO, filename: str, project: str) -> Artifact:
+    """Do the same, but look at no more of it than an index needs: its frame, its metadata, and the digest of its bytes."""
+    return _published(file, filename, project, _skim)
+
+
+def _published(file: BinaryIO, filename: str, project: str, look: Callable[[BinaryIO, str, Identity], _Contents]) -> Artifact:
+    identity = parse_filename(filename, project)
+    try:
+        contents = look(file, filename, identity)
+    except Unsound as error:
+        contents = _Contents(identity, faults=(str(error),))
+    return _artifact(Path(filename), filename, file, contents)
 
 
 @dataclass(frozen=True)
@@ -219,30 +239,57 @@ def _identify(path: Path) -> Identity:
 
 
 def _examine(file: BinaryIO, filename: str, identity: Identity) -> _Contents:
-    """Read the archive to its end. On hostile bytes the standard library's readers raise more than they document."""
-    try:
+    """Read the archive to its end."""
+    with _damage_named():
         if identity.kind == ".whl":
             return _examine_wheel(ZipArchive(file), identity)
         if identity.kind == ".zip":
             return _examine_sdist(ZipArchive(file).walk(), filename, identity)
         if identity.kind == ".tar.gz":
             return _examine_sdist(walk_targz(file), filename, identity)
+        raise _other_kind(identity)
+
+
+def _skim(file: BinaryIO, filename: str, identity: Identity) -> _Contents:
+    """Read no more of the archive than its metadata."""
+    with _damage_named():
+        if identity.kind == ".whl":
+            return _skim_wheel(ZipArchive(file), identity)
+        if identity.kind == ".zip":
+            return _skim_sdist(ZipArchive(file).walk(), filename, identity)
+        if identity.kind == ".tar.gz":
+            return _skim_sdist(walk_targz(file), filename, identity)
+        raise _other_kind(identity)
+
+
+@contextmanager
+def _damage_named() -> Iterator[None]:
+    """On hostile bytes the standard library's readers raise more than they document."""
+    try:
+        yield
     except Unsound:
         raise
     except (tarfile.TarError, zlib.error, csv.Error, ValueError, LookupError, ArithmeticError, RuntimeError) as error:
         raise Unsound(f"it is damaged ({error})") from error
-    raise Unsound(f"it is a {identity.kind}, and sdists are published as .tar.gz only (PEP 625)")
+
+
+def _other_kind(identity: Identity) -> Unsound:
+    return Unsound(f"it is a {identity.kind}, and sdists are published as .tar.gz only (PEP 625)")
 
 
 def _examine_wheel(archive: ZipArchive, identity: Identity) -> _Contents:
+    contents, info = _skim_wheel(archive, identity), _find_dist_info(archive.members, identity)
+    return replace(contents, faults=tuple(_compare_with_record(archive, info)))
+
+
+def _skim_wheel(archive: ZipArchive, identity: Identity) -> _Contents:
     info = _find_dist_info(archive.members, identity)
     metadata = _read_small(archive, f"{info}/METADATA", MAX_METADATA)
     core = read_core(metadata, "METADATA")
     _check_release(core, [(identity.project, identity.version)])
     warnings = _check_wheel(_read_small(archive, f"{info}/WHEEL", MAX_METADATA), identity)
-    faults = tuple(_compare_with_record(archive, info))
     warnings += core.missing_licenses({member.name for member in archive.members}, f"{info}/licenses")
-    return _Contents(identity, metadata, core.requires_python, core.warnings + warnings, faults)
+    return _Contents(identity, metadata, core.requires_python, core.warnings + warnings)
 
 
 def _find_dist_info(members: Sequence[Member], identity: Identity) -> str:
@@ -367,6 +414,16 @@ def _examine_sdist(walk: Iterable[tuple[Member, Iterator[bytes]]], filename: str
     return _Contents(identity._replace(project=core.project, version=core.version), None, core.requires_python, warnings)
 
 
+def _skim_sdist(walk: Iterator[tuple[Member, Iterator[bytes]]], filename: str, identity: Identity) -> _Contents:
+    for member, pieces in walk:
+        if member.kind is Kind.FILE and re.fullmatch(r"[^/]+/PKG-INFO", member.name):
+            core = read_core(_whole(pieces, "PKG-INFO", MAX_METADATA), "PKG-INFO")
+            _check_release(core, splits(filename.removesuffix(identity.kind)))
+            found = identity._replace(project=core.project, version=core.version)
+            return _Contents(found, None, core.requires_python, core.warnings)
+    raise Unsound("it has no PKG-INFO in its folder")
+
+
 def _find_top(names: Iterable[str]) -> str:
     tops = {name.partition("/")[0] for name in names}
     if len(tops) != 1:
@@ -386,21 +443,12 @@ def select(directory: Path, project: str, version: str) -> tuple[Path, ...]:
     :raises NoArtifacts: there is none; says what is there.
     :raises ConfigError: the version is none, or the directory is not there or cannot be listed.
     """
-    release = canonicalize_name(project), _parse_version(version)
+    release = canonicalize_name(project), parse_version(version)
     present = _list(directory)
     found = tuple(path for path in present if _is_of(path, *release))
     if not found:
         raise NoArtifacts(project, version, directory, [path.name for path in present])
     return found
-
-
-def _parse_version(version: str) -> Version:
-    try:
-        return Version(version)
-    except ValueError as error:
-        raise ConfigError(
-            f"{version!r:.99} is no version (PEP 440)", hint="Versions look like 1.0, 2.1rc1 or 1.0.post1."
-        ) from error
 
 
 def _list(directory: Path) -> list[Path]:

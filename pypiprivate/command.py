@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,8 +74,7 @@ class publish_private(Command):  # noqa: N801 - a command's class is named as it
         self._refuse_misplacement()
         self._refuse_unread_settings()
         try:
-            with self._announced():
-                self._publish()
+            self._publish()
         except ConfigError as error:
             raise DistutilsOptionError(_explained(error)) from error
         except PypiPrivateError as error:
@@ -106,41 +104,16 @@ class publish_private(Command):  # noqa: N801 - a command's class is named as it
                 f"settings for {_NAME} are not read from {', '.join(unread)}.\nWrite them in setup.cfg, under [{_NAME}]."
             )
 
-    @contextmanager
-    def _announced(self) -> Iterator[None]:
-        """Show what we log, and hide the chatter of others: setuptools shows every logger, and under -v boto3 logs tokens."""
-        ours, handler = logging.getLogger(__package__), _Announcer(self)
-        level, propagate = ours.level, ours.propagate
-        ours.addHandler(handler)
-        ours.propagate = False
-        ours.setLevel(logging.INFO)
-        shown = logging.getLogger().handlers[:]
-        for other in shown:
-            other.addFilter(_is_no_chatter)
-        try:
-            yield
-        finally:
-            for other in shown:
-                other.removeFilter(_is_no_chatter)
-            ours.removeHandler(handler)
-            ours.propagate = propagate
-            ours.setLevel(level)
-
     def _publish(self) -> None:
-        from . import progress, report
+        from . import surface
         from .repository import Repository
 
-        settings = self._settings()
-        paths = self._built() or self._built_before(settings)
-        repository = Repository(settings)
-        if self.dry_run or getattr(self.distribution, "dry_run", False):
-            receipts = repository.preview(paths)
-            lines = report.intentions(receipts, repository.storage.location)
-        else:
-            with progress.shown_on(sys.stderr) as shown:
-                receipts = repository.publish(paths, progress=shown)
-            lines = report.lines(receipts, repository.storage.location, settings.index_url)
-        self._say(lines)
+        with _without_chatter(), surface.logged_by(_Announcer(self)):
+            settings = self._settings()
+            paths = self._built() or self._built_before(settings)
+            is_dry = self.dry_run or getattr(self.distribution, "dry_run", False)
+            told = (surface.preview if is_dry else surface.publish)(Repository(settings), paths)
+        self._say(told.lines)
 
     def _settings(self) -> Settings:
         from . import config
@@ -198,7 +171,20 @@ class _Announcer(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         level = log.WARN if record.levelno >= logging.WARNING else log.DEBUG
-        self._command.announce(printable(record.getMessage()), level=level)
+        self._command.announce(self.format(record), level=level)
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Hide what others log: setuptools shows every logger, and under -v boto3 logs tokens."""
+    shown = logging.getLogger().handlers[:]
+    for other in shown:
+        other.addFilter(_is_no_chatter)
+    try:
+        yield
+    finally:
+        for other in shown:
+            other.removeFilter(_is_no_chatter)
 
 
 def _is_no_chatter(record: logging.LogRecord) -> bool:

@@ -32,10 +32,11 @@ from .sources import (
 )
 from .storage import Backend, Option, backends, find_backend
 
-__all__ = ["USER_FILE", "Settings", "load", "resolve"]
+__all__ = ["BOOLEANS", "USER_FILE", "Settings", "load", "resolve", "settle"]
 
 _ALIASES = {"skip_existing": Existing.KEEP, "replace": Existing.REPLACE}
-_BOOLEANS = {"yes": True, "on": True, "true": True, "1": True, "no": False, "off": False, "false": False, "0": False}
+#: Words for yes and no.
+BOOLEANS = {"yes": True, "on": True, "true": True, "1": True, "no": False, "off": False, "false": False, "0": False}
 _URL = "A repository's URL is SCHEME://HOST/PATH?OPTION=VALUE, as s3://bucket/prefix?region=eu-west-1 or file:///srv/pypi/simple."
 _INDEX_URL = (
     "It begins with https://, http:// or file:///, has no query, and is percent-encoded, as https://pypi.example.com/simple/."
@@ -73,6 +74,7 @@ def load(
     flags: Mapping[str, str | None],
     project: Path,
     environ: Mapping[str, str],
+    here: Path | None = Path(),
     flag: str = "--{}",
     interpolate: bool = False,
 ) -> Settings:
@@ -83,14 +85,28 @@ def load(
     :param flags: what this invocation says, by key, dashed or underscored; None is "not said".
     :param project: the directory of the project, with its setup.cfg and pyproject.toml; the flag ``dist_dir`` is relative to it.
     :param environ: the environment; apart from the two above, only the variables of credentials are read.
+    :param here: where relative paths in flags and the environment begin; None: *project* lies in a temporary directory, and no
+        relative path means anything, those in its files neither.
     :param flag: how a flag is written in messages, with ``{}`` for its dashed key.
     :param interpolate: let the environment serve ``%(NAME)s`` in the user's file.
     :raises ConfigError: a setting is wrong, missing or contradictory, or a file cannot be read.
     """
-    stated = (read_flags(flags, flag, project), read_environment(environ), read_project(project))
+    said_here = read_flags(flags, flag, here, project), read_environment(environ, here)
+    stated = (*said_here, read_project(project, None if here is None else project))
+    return settle(stated, environ, interpolate=environ if interpolate else {})
+
+
+def settle(stated: Sequence[Source], environ: Mapping[str, str], *, interpolate: Mapping[str, str]) -> Settings:
+    """Read the user's file, if what is stated needs it, and resolve everything.
+
+    :param stated: what was said, strongest source first.
+    :param environ: where credentials are looked up.
+    :param interpolate: serves ``%(NAME)s`` in the user's file; empty for none.
+    :raises ConfigError: see :func:`load`.
+    """
     config = _first("config", stated)
     # A broken file of the user must not hurt who neither names nor needs it.
-    user = read_user_file(config, environ if interpolate else {}) if config or _asks_user_file(stated) else None
+    user = read_user_file(config, interpolate) if config or _asks_user_file(stated) else None
     return resolve(stated, user, environ)
 
 
@@ -333,9 +349,9 @@ def _checked(option: Option, value: Value) -> Value:
 
 def _choice(option: Option, value: Value) -> str:
     """Return the choice that is meant; where it is on or off, any word for yes or no will do."""
-    meant = _BOOLEANS.get(value.text.lower())
+    meant = BOOLEANS.get(value.text.lower())
     for choice in option.choices:
-        if choice == value.text or (meant is not None and _BOOLEANS.get(choice) == meant):
+        if choice == value.text or (meant is not None and BOOLEANS.get(choice) == meant):
             return choice
     raise value.wrong(f"{option.name} cannot be {value.text!r}", f"It is one of: {', '.join(option.choices)}.")
 
@@ -386,7 +402,7 @@ def _named(value: Value) -> Existing:
 
 
 def _boolean(key: str, value: Value) -> bool:
-    meant = _BOOLEANS.get(value.text.lower())
+    meant = BOOLEANS.get(value.text.lower())
     if meant is None:
         raise value.wrong(f"{key} cannot be {value.text!r}", "It is yes or no.")
     return meant

@@ -92,6 +92,17 @@ class ArtifactDeleted(PublishRefused):
         )
 
 
+class NotPublished(PypiPrivateError):
+    """The index has no such project, release or file.
+
+    :ivar what: as the user named it. ``location``: of the repository.
+    """
+
+    def __init__(self, what: str, location: str, *, hint: str = "") -> None:
+        self.what, self.location = what, location
+        super().__init__(f"there is no {what} in {location}.", hint=hint)
+
+
 class ProjectClosed(PublishRefused):
     """The project's status forbids new files (PEP 792)."""
 

@@ -11,25 +11,32 @@ import hashlib
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Protocol, TypeVar
+from operator import ge, gt
+from typing import Protocol, TypeAlias, TypeVar
 
 from . import adopt, simple
 from .errors import Conflict, Contended, UnsupportedIndex
 from .model import Project, ProjectList
 from .probe import probe
-from .storage.base import Storage, Stored
+from .storage.base import Headers, Storage, Stored
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Record = TypeVar("Record", Project, ProjectList)
+#: Of two serials.
+Comparison: TypeAlias = Callable[[int, int], bool]
 
 #: Requests in flight at once.
 WORKERS = 16
+# Results of a stream that may wait for a slower one before them, for each worker.
+_AHEAD = 4
 #: Seconds after which a contended document is given up.
 PATIENCE = 120.0
 # A pause is drawn from zero to a bound that grows from the first to the second of these (seconds).
@@ -56,6 +63,44 @@ def concurrently(calls: Sequence[Callable[[], T]], /) -> list[T]:
         raise
     pool.shutdown()
     return results
+
+
+class Stream(Protocol):
+    """Runs calls, some of them ahead, and yields their results in order; takes no more calls than it is ahead."""
+
+    def __call__(self, calls: Iterable[Callable[[], T]], /) -> Iterator[T]:
+        """Run *calls*; the first error is raised."""
+
+
+def in_turn(calls: Iterable[Callable[[], T]], /) -> Iterator[T]:
+    """Run each call when its result is asked for."""
+    return (call() for call in calls)
+
+
+@contextmanager
+def streaming(workers: int = WORKERS) -> Iterator[Stream]:
+    """Give a :class:`Stream` that runs so many calls at once, all its uses taken together, however many there are to come.
+
+    Its calls may be made from the results of another use of it, but must not wait for one.
+    """
+    pool = ThreadPoolExecutor(workers)
+
+    def streamed(calls: Iterable[Callable[[], T]], /) -> Iterator[T]:
+        ahead: deque[Future[T]] = deque()
+        for call in calls:
+            ahead.append(pool.submit(call))
+            if len(ahead) == workers * _AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+    try:
+        yield streamed
+    except BaseException as error:
+        # As above: nothing is done behind the caller's back, but Ctrl-C does not wait.
+        pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 class Index:
@@ -103,6 +148,14 @@ class Index:
     def project(self, name: str) -> Project:
         """Read a project's record now; one of serial 0 where there is none."""
         return _project(name, self.storage.get(simple.record_key(name)))
+
+    def read(self, name: str) -> Project:
+        """Do the same, and read its page with it: the first change of either looks no second time.
+
+        :raises UnsupportedIndex: the record cannot be understood, or is older than the page that was made from it.
+        """
+        self._read((simple.record_key(name), simple.page_key(name)))
+        return self._not_older(simple.record_key(name), self._seen[simple.page_key(name)], partial(_project, name))
 
     def probe(self) -> None:
         """Make sure that the store honours conditional writes, unless a record says that it was seen to. Comes before any write.
@@ -178,9 +231,10 @@ class Index:
             self._adopt(name, findings)
         self._warn(name, findings.warnings)
 
-    def _adopt(self, name: str, findings: adopt.Findings) -> Project:
+    def take_in(self, name: str, found: Sequence[adopt.Found]) -> tuple[Project, tuple[str, ...]]:
+        """Put files of an older index into a project's record, each with its sidecar; return it, and why some were left out."""
         self.probe()
-        files = self.gather([partial(adopt.keep_sidecar, self.storage, name, found) for found in findings.found])
+        files = self.gather([partial(adopt.keep_sidecar, self.storage, name, file) for file in found])
         left_out: tuple[str, ...] = ()
 
         def edit(project: Project) -> Project:
@@ -188,9 +242,16 @@ class Index:
             adopted, left_out = project.adopt(files)
             return adopted
 
-        project = self.change(name, edit)
+        return self.change(name, edit), left_out
+
+    def _adopt(self, name: str, findings: adopt.Findings) -> Project:
+        project, left_out = self.take_in(name, findings.found)
         self._warn(name, (*findings.warnings, *left_out))
         return project
+
+    def told(self, warnings: Iterable[str]) -> None:
+        """Take it that these were said already."""
+        self._warned.update(warnings)
 
     def _warn(self, name: str, warnings: Sequence[str]) -> None:
         """Say each thing once, though a command may look at an older directory twice."""
@@ -205,20 +266,32 @@ class Index:
 
     # -- derive and enlist: pages, and the root -------------------------------------------------------------------------------
 
-    def derive(self, project: Project) -> Project:
-        """Bring a project's page up to its record; return the record, which is newer if a page of an older tool was adopted."""
+    def derive(self, project: Project, *, is_right: Comparison = ge) -> Project:
+        """Bring a project's page up to its record; return the record, which is newer if a page of an older tool was adopted.
+
+        :param is_right: tells of the page's serial and the record's whether the page stays.
+        """
         return self._derive(
             simple.page_key(project.name),
             project,
             adopt=lambda: self._adopt(project.name, adopt.find(self.storage, self.project(project.name))),
             dump=simple.project_to_html,
+            is_right=is_right,
         )
 
     def enlist(self, names: Sequence[str]) -> None:
         """Make sure that root record and root page name these projects."""
         # The root record of an older index is made from every project directory that has a page.
-        root = self._change_root(names if self._root else (*self._directories(), *names))
-        self._derive(simple.ROOT_PAGE, root, adopt=lambda: self._change_root(self._directories()), dump=simple.root_to_html)
+        self._derive_root(self._change_root(names if self._root else (*self._directories(), *names)))
+
+    def _derive_root(self, root: ProjectList, *, is_right: Comparison = ge) -> None:
+        self._derive(
+            simple.ROOT_PAGE,
+            root,
+            adopt=lambda: self._change_root(self._directories()),
+            dump=simple.root_to_html,
+            is_right=is_right,
+        )
 
     def _change_root(self, names: Sequence[str]) -> ProjectList:
         return self._swap(
@@ -237,23 +310,60 @@ class Index:
     def _directories(self) -> tuple[str, ...]:
         return simple.projects_with_page(entry.key for entry in self.storage.list(""))
 
-    def _derive(self, key: str, record: Record, *, adopt: Callable[[], Record], dump: Callable[[Record], bytes]) -> Record:
-        def serial(stored: Stored | None) -> int:
+    def _derive(
+        self,
+        key: str,
+        record: Record,
+        *,
+        adopt: Callable[[], Record],
+        dump: Callable[[Record], bytes],
+        is_right: Comparison,
+    ) -> Record:
+
+        def load(stored: Stored | None) -> tuple[int, bytes]:
             nonlocal record
             found = simple.page_serial(stored.body) if stored else None
             if stored and found is None:
                 # Another tool wrote this page, and with it perhaps files that no record holds yet.
                 record = adopt()
-            return -1 if found is None else found
+            return -1 if found is None else found, stored.body if stored else b""
 
+        def edit(page: tuple[int, bytes]) -> tuple[int, bytes]:
+            return page if is_right(page[0], record.serial) else (record.serial, dump(record))
+
+        self._swap(key, load=load, edit=edit, dump=lambda page: page[1], content_type=simple.HTML_TYPE)
+        return record
+
+    def finish(self, projects: Sequence[Project]) -> tuple[Project, ...]:
+        """Bring pages and root up to these records, all that a command does after its commit; return the records."""
+        projects = self.gather([partial(self.derive, project) for project in projects])
+        if unlisted := [project.name for project in projects if not project.listed]:
+            self.enlist(unlisted)
+        return tuple(projects)
+
+    # -- mend: documents that are not what their serial says ------------------------------------------------------------------
+
+    def mend(self, project: Project, page: Stored | None) -> None:
+        """Bring a project's page up to its record, also a page of the same serial that says something else.
+
+        :param page: as it was read; it is only replaced if it still is that, or read again.
+        """
+        self._seen[simple.page_key(project.name)] = page
+        self.derive(project, is_right=gt)
+
+    def mend_root(self, names: Sequence[str]) -> None:
+        """Make sure that root record and root page name these projects, and that the page is the record's."""
+        self._derive_root(self._change_root(names), is_right=gt)
+
+    def relabel(self, key: str, headers: Headers) -> None:
+        """Write a document once more as it is, on condition that it still is, so that it is served with *headers*."""
         self._swap(
             key,
-            load=serial,
-            edit=lambda found: max(found, record.serial),
-            dump=lambda _: dump(record),
-            content_type=simple.HTML_TYPE,
+            load=lambda stored: (stored.body, stored.headers in (None, headers)) if stored else (b"", True),
+            edit=lambda found: (found[0], True),
+            dump=lambda found: found[0],
+            content_type=headers.content_type,
         )
-        return record
 
     # -- the compare-and-swap loop --------------------------------------------------------------------------------------------
 

@@ -6,9 +6,7 @@ record stands here, so that it can be asked inside every compare-and-swap.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
@@ -17,10 +15,10 @@ from itertools import count
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
-from packaging.utils import BuildTag, InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from .errors import ArtifactDeleted, ArtifactExists, ProjectClosed
+from .filenames import Identity, parse_filename
 
 
 class Existing(Enum):
@@ -38,85 +36,6 @@ class Outcome(Enum):
     PRESENT = "already there"
     KEPT = "kept as published before"
     REPLACED = "published in place of the one before"
-
-
-class Identity(NamedTuple):
-    """What the name of a release file parses to: two spellings of one name are one file.
-
-    :ivar kind: ``.whl``, or the format of an sdist.
-    :ivar tags: of a wheel, expanded and in lower case.
-    """
-
-    project: NormalizedName
-    version: Version
-    kind: str
-    build: BuildTag = ()
-    tags: frozenset[str] = frozenset()
-
-
-# The longest first, so that `.tar.gz` is not taken for `.gz`. Only the first two are published (PEP 625 and its past);
-# an older index may hold the others.
-_SDIST_KINDS = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tar", ".tgz", ".tbz")
-# No file system takes longer names, and what a name parses to may grow faster than it: tags multiply.
-_FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,254}\Z")
-_WHEEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._]*[A-Za-z0-9])?\Z")
-_WHEEL_TAG = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*\Z")
-_PROJECT = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
-
-
-def is_normalized(name: str) -> bool:
-    """Tell whether *name* is a normalised project name (PEP 503), and so may be a directory of the index."""
-    return bool(_PROJECT.match(name))
-
-
-def parse_filename(filename: str, project: str | None = None) -> Identity:
-    """Parse the name of a wheel (binary distribution format) or an sdist (PEP 625, and the names from before it).
-
-    Stricter than :mod:`packaging.utils`, which lets pass non-ASCII letters, blanks and empty names.
-
-    :param project: normalised name of the project that it should be a file of, if known. The older names of sdists have dashes in
-        name and version alike: ``foo-1.0-1.tar.gz`` is foo 1.0.post1 or foo-1-0 1.
-    :raises ValueError: it is no such name; the text says why.
-    """
-    if not _FILENAME.match(filename):
-        raise ValueError("a file name has at most 255 ASCII letters, digits and . _ - + ! and begins with a letter or digit")
-    if filename.endswith(".whl"):
-        return _parse_wheel(filename)
-    for kind in _SDIST_KINDS:
-        if filename.endswith(kind):
-            return _parse_sdist(filename.removesuffix(kind), kind, project)
-    raise ValueError("the name is neither that of a wheel (.whl) nor of an sdist (.tar.gz)")
-
-
-def _parse_wheel(filename: str) -> Identity:
-    try:
-        project, version, build, tags = parse_wheel_filename(filename)
-    except (InvalidWheelFilename, InvalidVersion) as error:
-        raise ValueError(f"the name is not that of a wheel ({error})") from error
-    parts = filename.removesuffix(".whl").split("-")
-    if not _WHEEL_NAME.match(parts[0]) or not all(_WHEEL_TAG.match(tag) for tag in parts[-3:]) or parts[-1].endswith(".whl"):
-        raise ValueError("the name is not that of a wheel (NAME-VERSION-PYTHON-ABI-PLATFORM.whl)")
-    return Identity(project, version, ".whl", build, frozenset(str(tag) for tag in tags))
-
-
-def _parse_sdist(stem: str, kind: str, project: str | None) -> Identity:
-    meanings = splits(stem)
-    for name, version in meanings:
-        if name == project:
-            return Identity(name, version, kind)
-    if not meanings:
-        raise ValueError("the name is not that of an sdist (NAME-VERSION.tar.gz)")
-    return Identity(*meanings[0], kind)
-
-
-def splits(stem: str) -> list[tuple[NormalizedName, Version]]:
-    """Return each project and version that ``NAME-VERSION`` may mean, the shortest version first."""
-    found = []
-    for at in (at for at in reversed(range(1, len(stem))) if stem[at] == "-"):
-        name = canonicalize_name(stem[:at])
-        with suppress(ValueError):  # also what int() has against too many digits
-            found += [(name, Version(stem[at + 1 :]))] if is_normalized(name) else []
-    return found
 
 
 @dataclass(frozen=True)
@@ -152,6 +71,11 @@ class File:
     def key(self) -> str:
         """The object's key relative to the project's directory."""
         return unquote(self.url)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What tells it from all other files of its record."""
+        return self.filename, self.url
 
 
 @lru_cache(maxsize=1 << 16)
@@ -214,7 +138,7 @@ class Project:
     """A project's record: the truth about its files.
 
     :ivar serial: how often the record changed; 0 where there is none yet.
-    :ivar versions: every version that has or had a file, normalised (PEP 700).
+    :ivar versions: of its files and perhaps others, normalised (PEP 700).
     :ivar listed: root record and root page were both seen to name the project.
     :ivar conditions: mark of the store that was probed for conditional writes.
     :ivar withheld: files of a quarantined project: not offered, not forgotten.
@@ -238,7 +162,7 @@ class Project:
     def free_key(self, filename: str, sha256: str) -> str:
         """Return the first key that says these bytes and was never used: ``SHA256[:32]/FILENAME``, then ``SHA256[:32]-2/…``."""
         # A directory goes into `used` with any file in it, so two file names of the same bytes do not share one.
-        shared = {_directory(file.key) for file in self._held if file.sha256 == sha256 and file.filename != filename}
+        shared = {_directory(file.key) for file in self.held_files if file.sha256 == sha256 and file.filename != filename}
         taken = shared | {used.directory for used in self.used}
         names = (sha256[:32] if n == 1 else f"{sha256[:32]}-{n}" for n in count(1))
         return f"{next(name for name in names if name not in taken)}/{filename}"
@@ -286,6 +210,62 @@ class Project:
                 project = project._with(file)
         return project, tuple(left_out)
 
+    def release(self, version: Version) -> tuple[File, ...]:
+        """Return the files of a release, offered or withheld."""
+        return tuple(file for file in self.held_files if self.version_of(file.filename) == version)
+
+    def version_of(self, filename: str) -> Version | None:
+        """Return the version that a release file's name says; None where an inherited name says none."""
+        identity = _identity(filename, self.name)
+        return identity.version if isinstance(identity, Identity) else None
+
+    def mark(self, files: Collection[File], yanked: bool | str) -> Project:
+        """Return the record with *files* of it yanked or not (PEP 592).
+
+        :param yanked: False, True, or the reason.
+        """
+        places = {file.place for file in files}
+
+        def marked(file: File) -> File:
+            return replace(file, yanked=yanked) if file.place in places else file
+
+        changed = replace(self, files=tuple(map(marked, self.files)), withheld=tuple(map(marked, self.withheld)))
+        return self if changed == self else changed
+
+    def set_status(self, status: Status) -> Project:
+        """Return the record with another status (PEP 792). What is quarantined is not offered, and comes back afterwards."""
+        if status.marker == "quarantined":
+            return replace(self, status=status, files=(), withheld=self.held_files)
+        return replace(self, status=status, files=self.held_files, withheld=())
+
+    def remove(self, files: Collection[File], time: str) -> Project:
+        """Return the record without *files*: their keys are never used again, nor their names for other bytes.
+
+        :param time: as ``upload_time``.
+        """
+        places = {file.place for file in files}
+        gone = [file for file in self.held_files if file.place in places]
+        left = replace(
+            self,
+            files=tuple(file for file in self.files if file.place not in places),
+            withheld=tuple(file for file in self.withheld if file.place not in places),
+            deleted=tuple(dict.fromkeys((*self.deleted, *(Deleted(file.filename, file.sha256) for file in gone)))),
+        )
+        empty = {str(self.version_of(file.filename)) for file in gone}
+        empty -= {str(self.version_of(file.filename)) for file in left.held_files}
+        versions = tuple(version for version in self.versions if version not in empty)
+        return replace(left, versions=versions).condemn([file.key for file in gone], time)
+
+    def condemn(self, keys: Iterable[str], time: str) -> Project:
+        """Return the record with *keys* (relative to the project's directory) among those that are never named again."""
+        known = {used.key for used in self.used}
+        return replace(self, used=(*self.used, *(Used(key, time) for key in keys if key not in known)))
+
+    def orphans(self, keys: Iterable[str]) -> list[str]:
+        """Return those of *keys* (relative to the project's directory) in whose directory no file lies, however spelt."""
+        held = {_directory(file.key) for file in self.held_files}
+        return [key for key in keys if _directory(key) not in held]
+
     def held(self, file: File) -> File:
         """Return the file that stands for *file*: the one with its bytes, else one of the same identity."""
         twins = self._twins(file)
@@ -293,10 +273,11 @@ class Project:
 
     def holds(self, key: str) -> bool:
         """Tell whether a file, offered or withheld, lies under *key* (relative to the project's directory)."""
-        return any(file.key == key for file in self._held)
+        return any(file.key == key for file in self.held_files)
 
     @property
-    def _held(self) -> tuple[File, ...]:
+    def held_files(self) -> tuple[File, ...]:
+        """All its files, offered or withheld."""
         return (*self.files, *self.withheld)
 
     def _with(self, file: File) -> Project:
@@ -309,7 +290,7 @@ class Project:
     def _twins(self, new: File) -> tuple[File, ...]:
         """Files of the same identity. An adopted index may hold several spellings of one."""
         wanted = self._identify(new)
-        return tuple(file for file in self._held if self._identify(file) == wanted)
+        return tuple(file for file in self.held_files if self._identify(file) == wanted)
 
     def _identify(self, file: File | Deleted) -> Identity | str:
         return _identity(file.filename, self.name)

@@ -1,10 +1,10 @@
-"""Shows on a terminal how far a long upload is: a bar where rich is installed, else one plain line. Elsewhere nothing."""
+"""Shows on a terminal how far something long is: a bar where rich is installed, else one plain line. Elsewhere nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TextIO, TypeAlias
 
 from .errors import printable
 from .publish import Progress, quietly
@@ -36,6 +36,41 @@ def shown_on(stream: TextIO | None) -> Iterator[Progress]:
             return lambda count: bars.advance(task, count)
 
         yield bar
+
+
+#: Told, again and again, how many things are done and how many there are.
+Counted: TypeAlias = Callable[[int, int], object]
+#: Things from which going through them may take long enough for somebody to wonder.
+MANY = 200
+
+
+@contextmanager
+def counted_on(stream: TextIO | None, doing: str) -> Iterator[Counted]:
+    """Give a progress that shows on *stream*, if it is a terminal, how far one is with :data:`MANY` things or more.
+
+    :param doing: what is done to them, as ``reading projects``.
+    """
+    if stream is None or not stream.isatty():
+        yield lambda _done, _all: None
+        return
+    try:
+        import rich.console
+        import rich.progress
+    except ImportError:
+        yield _counted_plainly(stream, doing)
+        return
+    columns = (*rich.progress.Progress.get_default_columns(), rich.progress.MofNCompleteColumn())
+    with rich.progress.Progress(*columns, console=rich.console.Console(file=stream), transient=True) as bars:
+        task = bars.add_task(doing, total=None, visible=False)
+        yield lambda done, count: bars.update(task, completed=done, total=count, visible=count >= MANY)
+
+
+def _counted_plainly(stream: TextIO, doing: str) -> Counted:
+    def line(done: int, count: int) -> None:
+        if done == 0 and count >= MANY:
+            print(f"{doing} ({count})", file=stream, flush=True)
+
+    return line
 
 
 def _plainly(stream: TextIO) -> Progress:

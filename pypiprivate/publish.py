@@ -16,21 +16,67 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
-from typing import TypeAlias
+from typing import Any, Protocol, TypeAlias
+
+from packaging.version import Version
 
 from .artifact import Artifact
 from .errors import ArtifactError, PublishRefused
+from .filenames import Identity
 from .index import Gather, Index, concurrently
-from .model import Existing, File, Outcome, Project, timestamp
+from .model import Deleted, Existing, File, Outcome, Project, timestamp
 from .storage.base import Sent, Storage
 
 log = logging.getLogger(__name__)
 
 #: Called with an artifact's file name and size in bytes when sending it begins; what it returns is told of bytes sent.
 Progress: TypeAlias = Callable[[str, int], Sent]
+
+
+class Offer(Protocol):
+    """What may enter an index: an artifact on this disk, or a file of another repository."""
+
+    @property
+    def project(self) -> str:
+        """Normalised name."""
+
+    @property
+    def version(self) -> Version:
+        """The release that it belongs to."""
+
+    @property
+    def filename(self) -> str:
+        """Its name in the index."""
+
+    @property
+    def source(self) -> str:
+        """Where it is, for messages."""
+
+    @property
+    def identity(self) -> Identity:
+        """What its name parses to."""
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of its bytes."""
+
+    @property
+    def size(self) -> int:
+        """Number of its bytes."""
+
+    @property
+    def metadata(self) -> bytes | None:
+        """Its sidecar."""
+
+    def as_file(self, *, key: str, upload_time: str) -> File:
+        """Describe it as a record does."""
+
+
+#: Stores the bytes of an offer under a key; what it gets last is to be told of bytes sent.
+Send: TypeAlias = Callable[[Any, Storage, str, Sent], None]
 
 
 @dataclass(frozen=True)
@@ -63,11 +109,17 @@ def quietly(_filename: str, _size: int) -> Sent:
     return lambda _count: None
 
 
+def send_from_disk(artifact: Artifact, storage: Storage, key: str, sent: Sent) -> None:
+    """Store an artifact of this disk."""
+    storage.store(key, artifact.path, sha256=artifact.sha256, sent=sent)
+
+
 def publish(
-    artifacts: Iterable[Artifact],
+    artifacts: Iterable[Offer],
     storage: Storage,
     *,
     existing: Existing = Existing.REFUSE,
+    send: Send = send_from_disk,
     progress: Progress = quietly,
     clock: Callable[[], datetime] = utc_now,
     sleep: Callable[[float], None] = time.sleep,
@@ -76,6 +128,7 @@ def publish(
     """Publish *artifacts* to the repository on *storage*: those of one project become visible in one swap of its record.
 
     :param existing: what happens to a release file that is published already with other bytes.
+    :param send: stores one of them.
     :param progress: is told of what is sent.
     :param clock: gives the upload time (UTC).
     :param sleep: waits for so many seconds between tries on a contended document.
@@ -88,23 +141,25 @@ def publish(
     """
     releases = _by_project(artifacts)
     index = Index(storage, sleep=sleep, gather=gather)
-    command = _Command(index, existing, timestamp(clock()), progress)
+    command = _Command(index, existing, timestamp(clock()), send, progress)
     projects = index.look(releases)
     try:
         plans = [command.plan(projects[name], releases[name]) for name in releases]
         for name in releases:
             index.settle(name)
         command.store([entry for plan in plans for entry in plan.new])
+        # To store a release may take hours, and the time of a file that is replaced counts from now on.
+        command = replace(command, now=timestamp(clock()))
         plans = [command.record(name, releases[name]) for name in releases]
     except PublishRefused:
-        _finish(index, [project for name in releases if (project := index.project(name)).serial])
+        index.finish([project for name in releases if (project := index.project(name)).serial])
         raise
-    _finish(index, [plan.project for plan in plans])
+    index.finish([plan.project for plan in plans])
     return tuple(receipt for plan in plans for receipt in plan.receipts())
 
 
 def preview(
-    artifacts: Iterable[Artifact],
+    artifacts: Iterable[Offer],
     storage: Storage,
     *,
     existing: Existing = Existing.REFUSE,
@@ -114,18 +169,18 @@ def preview(
     """Say what :func:`publish` would do, and write nothing. Arguments, results and errors are the same."""
     releases = _by_project(artifacts)
     index = Index(storage, gather=gather)
-    command = _Command(index, existing, timestamp(clock()), quietly)
+    command = _Command(index, existing, timestamp(clock()), send_from_disk, quietly)
     projects = index.look(releases)
     return tuple(receipt for name in releases for receipt in command.plan(projects[name], releases[name]).receipts())
 
 
-def _by_project(artifacts: Iterable[Artifact]) -> dict[str, list[Artifact]]:
-    releases: dict[str, list[Artifact]] = {}
+def _by_project(artifacts: Iterable[Offer]) -> dict[str, list[Offer]]:
+    releases: dict[str, list[Offer]] = {}
     for artifact in sorted(artifacts, key=lambda artifact: (artifact.project, artifact.filename)):
         others = releases.setdefault(artifact.project, [])
         twin = next((other for other in others if other.identity == artifact.identity), None)
         if twin and twin.sha256 != artifact.sha256:
-            reason = f"{twin.path} and {artifact.path} are one release file with different bytes."
+            reason = f"{twin.source} and {artifact.source} are one release file with different bytes."
             raise ArtifactError(artifact.filename, reason, hint="Empty the directory and build once, or name one of the two.")
         if not twin:
             others.append(artifact)
@@ -136,7 +191,7 @@ def _by_project(artifacts: Iterable[Artifact]) -> dict[str, list[Artifact]]:
 class _Entry:
     """One artifact, the file that the record holds or will hold for it, and what it comes to."""
 
-    artifact: Artifact
+    artifact: Offer
     file: File
     outcome: Outcome
 
@@ -166,18 +221,23 @@ class _Unstored(Exception):
 
 @dataclass(frozen=True)
 class _Command:
-    """What stays the same throughout one command, and which keys it has stored."""
+    """What stays the same throughout one command; which keys it has stored, and which of them it has tried to commit."""
 
     index: Index
     existing: Existing
     now: str
+    send: Send
     progress: Progress
     stored: set[tuple[str, str]] = field(default_factory=set)
+    tried: set[tuple[str, str]] = field(default_factory=set)
 
-    def plan(self, project: Project, artifacts: Sequence[Artifact]) -> _Plan:
+    def plan(self, project: Project, artifacts: Sequence[Offer]) -> _Plan:
         """Add *artifacts* to the record as it is given; every check of the command is in here."""
         entries = []
         for artifact in artifacts:
+            if key := self._came_and_went(project, artifact):
+                entries.append(_Entry(artifact, artifact.as_file(key=key, upload_time=self.now), Outcome.PUBLISHED))
+                continue
             key = project.free_key(artifact.filename, artifact.sha256)
             file = artifact.as_file(key=key, upload_time=self.now)
             outcome = project.judge(file, self.existing)
@@ -185,13 +245,24 @@ class _Command:
             entries.append(_Entry(artifact, project.held(file), outcome))
         return _Plan(project, tuple(entries))
 
+    def _came_and_went(self, project: Project, artifact: Offer) -> str | None:
+        """Return the key under which this was published, in a swap whose reply was lost, if it was deleted since.
+
+        It stays deleted: whoever deleted it came after us.
+        """
+        is_held = any(file.sha256 == artifact.sha256 for file in project.held_files)
+        if is_held or Deleted(artifact.filename, artifact.sha256) not in project.deleted:
+            return None
+        ours = (used.key for used in project.used if (project.name, used.key) in self.tried)
+        return next((key for key in ours if key.endswith(f"/{artifact.filename}")), None)
+
     def store(self, entries: Sequence[_Entry]) -> None:
         if entries:
             self.index.probe()
         self.index.gather([call for entry in entries for call in self._puts(entry)])
         self.stored.update((entry.artifact.project, entry.file.key) for entry in entries)
 
-    def record(self, name: str, artifacts: Sequence[Artifact]) -> _Plan:
+    def record(self, name: str, artifacts: Sequence[Offer]) -> _Plan:
         """Commit: all files of the project in one swap of its record."""
         plan = _Plan(Project(name))
 
@@ -200,6 +271,7 @@ class _Command:
             plan = self.plan(project, artifacts)
             if unstored := [entry for entry in plan.new if (name, entry.file.key) not in self.stored]:
                 raise _Unstored(unstored)
+            self.tried.update((name, entry.file.key) for entry in plan.new)
             return plan.project
 
         while True:
@@ -215,20 +287,13 @@ class _Command:
             puts.append(partial(self._put_sidecar, f"{key}.metadata", entry.artifact.metadata))
         return puts
 
-    def _put_artifact(self, key: str, artifact: Artifact) -> None:
+    def _put_artifact(self, key: str, artifact: Offer) -> None:
         sent = self.progress(artifact.filename, artifact.size)
-        self.index.storage.store(key, artifact.path, sha256=artifact.sha256, sent=sent)
+        self.send(artifact, self.index.storage, key, sent)
         log.info("stored %s", key)
 
     def _put_sidecar(self, key: str, metadata: bytes) -> None:
         self.index.storage.store(key, metadata, sha256=hashlib.sha256(metadata).hexdigest())
-
-
-def _finish(index: Index, projects: Sequence[Project]) -> None:
-    """Steps 4 and 5: pages from records, and the root."""
-    projects = index.gather([partial(index.derive, project) for project in projects])
-    if unlisted := [project.name for project in projects if not project.listed]:
-        index.enlist(unlisted)
 
 
 def _receipt(project: Project, entry: _Entry) -> Receipt:

@@ -21,7 +21,7 @@ def lines(receipts: Sequence[Receipt], location: str, index_url: str | None) -> 
     for project, version in releases:
         yield f"{project} {version} is in {location}"
     if index_url and releases:
-        yield from _install(*releases[-1], index_url)
+        yield from installing(*releases[-1], index_url)
 
 
 def intentions(receipts: Sequence[Receipt], location: str) -> Iterator[str]:
@@ -58,13 +58,12 @@ def as_json(receipts: Sequence[Receipt], location: str, index_url: str | None) -
     }
 
 
-def _install(project: str, version: str, index_url: str) -> Iterator[str]:
-    """The safe ways: no client asks two indexes for one name."""
+def installing(project: str, version: str, index_url: str) -> Iterator[str]:
+    """Yield how to install a release. These are the safe ways: no client asks two indexes for one name."""
     yield "To install it with uv, in pyproject.toml:"
     yield "    [[tool.uv.index]]"
     yield '    name = "private"'
     yield f'    url = "{index_url}"'
-    yield "    explicit = true"
     yield "    [tool.uv.sources]"
     yield f'    {project} = {{ index = "private" }}'
     yield "or with pip, where this index has all that it depends on:"

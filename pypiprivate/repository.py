@@ -8,22 +8,43 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from . import artifact, config
+from packaging.metadata import RawMetadata
+from packaging.utils import canonicalize_name
+
+from . import amend, artifact, browse, config, edits, garbage, promote, repair, survey, takeover, verify
+from .adopt import Reader
+from .amend import Change
 from .artifact import Artifact
+from .browse import Hit
+from .checks import Check
 from .config import Settings
+from .edits import Edit, Retention, Target
 from .errors import ConfigError
-from .model import Existing
-from .publish import Progress, Receipt, preview, publish, quietly
+from .findings import Depth, Report
+from .garbage import Garbage
+from .index import Index, streaming
+from .layouts import Layout
+from .model import Existing, Project
+from .publish import Progress, Receipt, preview, publish, quietly, utc_now
+from .releases import Release, releases
+from .repair import Repair
 from .storage import Storage, open_storage
+from .storage.base import Sent
+from .survey import Survey
+from .takeover import Adoption
+from .verify import Counted, silently
 
 __all__ = ["Receipt", "Repository", "open_repository"]
 
 log = logging.getLogger(__name__)
+
+#: Requests that may be in flight at once where thousands of objects are looked at.
+WORKERS = 32
 
 
 @dataclass(frozen=True)
@@ -64,12 +85,200 @@ class Repository:
         """Say what :meth:`publish` would do, and write nothing. Arguments, results and errors are the same."""
         return preview(self._read(paths), self.storage, existing=existing or self.settings.existing)
 
+    def projects(self) -> tuple[str, ...]:
+        """Return the normalised names of all projects, sorted.
+
+        :raises StorageError: they could not be read.
+        """
+        return browse.projects(self.storage)
+
+    def project(self, name: str) -> Project:
+        """Return the record of a project.
+
+        :param name: in any spelling.
+        :raises NotPublished: there is no such project.
+        """
+        return browse.project(Index(self.storage), canonicalize_name(name))
+
+    def change(self, project: str, edit: Edit) -> Change:
+        """Make an edit of :mod:`pypiprivate.edits` that removes nothing: a yank, a status.
+
+        :param project: normalised name.
+        :raises PypiPrivateError: see :func:`pypiprivate.amend.amend`.
+        """
+        return amend.amend(self.storage, project, edit)
+
+    def remove(self, project: str, edit: Edit) -> Change:
+        """Make an edit of :mod:`pypiprivate.edits` that removes files, and delete their objects.
+
+        :param project: normalised name.
+        :raises PypiPrivateError: see :func:`pypiprivate.amend.remove`.
+        """
+        return amend.remove(self.storage, project, edit)
+
+    def preview_change(self, project: str, edit: Edit) -> Change:
+        """Say what :meth:`change` or :meth:`remove` would do, and write nothing. Arguments, results and errors are the same."""
+        return amend.preview(self.storage, project, edit)
+
+    def prune(self, retention: Retention, projects: Iterable[str] | None = None) -> tuple[Change, ...]:
+        """Remove the releases that *retention* lets go, and delete their objects; return the changes that removed something.
+
+        :param projects: normalised names; None: all.
+        :raises PypiPrivateError: see :func:`pypiprivate.amend.remove_from_each`.
+        """
+        return amend.remove_from_each(self.storage, projects, edits.prune(retention, utc_now()))
+
+    def preview_prune(self, retention: Retention, projects: Iterable[str] | None = None) -> tuple[Change, ...]:
+        """Say what :meth:`prune` would do, and write nothing. Arguments, results and errors are the same."""
+        return amend.preview_each(self.storage, projects, edits.prune(retention, utc_now()))
+
+    def promote(
+        self, releases: Iterable[Target], to: Repository, *, existing: Existing | None = None, progress: Progress = quietly
+    ) -> tuple[Receipt, ...]:
+        """Copy *releases* that this repository offers to another one, byte for byte.
+
+        :param existing: what happens to a file that the other one has with other bytes; None: as its settings say.
+        :param progress: is told of what is sent.
+        :return: a receipt of the other one for each file.
+        :raises PypiPrivateError: see :func:`pypiprivate.promote.offers` and :func:`pypiprivate.publish.publish`.
+        """
+        offers = promote.offers(self.storage, releases)
+        existing = existing or to.settings.existing
+        return publish(offers, to.storage, existing=existing, send=promote.send, progress=progress)
+
+    def preview_promotion(
+        self, releases: Iterable[Target], to: Repository, *, existing: Existing | None = None
+    ) -> tuple[Receipt, ...]:
+        """Say what :meth:`promote` would do, and write nothing. Arguments, results and errors are the same."""
+        return preview(promote.offers(self.storage, releases), to.storage, existing=existing or to.settings.existing)
+
+    def releases(self, project: str) -> tuple[Release, ...]:
+        """Return the releases of a project, the newest first.
+
+        :param project: in any spelling.
+        :raises NotPublished: there is no such project.
+        """
+        return releases(self.project(project))
+
+    def metadata(self, project: Project, release: Release) -> RawMetadata | None:
+        """Return the core metadata of a release of *project*; None where no wheel of it has any.
+
+        :raises StorageError: they could not be read.
+        """
+        return browse.metadata(self.storage, project, release)
+
+    def search(self, text: str, *, workers: int = WORKERS, progress: Counted = silently) -> Iterator[Hit]:
+        """Yield the projects whose name or summary contains *text*, as they are found: reads every project.
+
+        :param workers: how many are read at once.
+        :param progress: is told how many projects were read, and how many there are.
+        :raises StorageError: one could not be read.
+        """
+        return browse.search(self.storage, text, workers=workers, progress=progress)
+
+    def search_names(self, text: str) -> tuple[str, ...]:
+        """Return the names that contain *text*, however its words are separated and written; reads one document.
+
+        :raises StorageError: it could not be read.
+        """
+        return browse.search_names(self.storage, text)
+
+    def examine(self, url: str | None = None, *, public_index: str | None = None) -> tuple[Check, ...]:
+        """Try the store, and the index as installers see it. What is written for that is removed again.
+
+        :param url: where clients read it, perhaps with user and password; None: ``index_url`` of the settings.
+        :param public_index: the URL of another index that is asked which of our project names it has, and so learns them.
+        :raises ConfigError: one of them is no URL of an index.
+        """
+        from . import doctor  # a web client is dear, and no other verb needs one
+
+        return doctor.examine(self.storage, url=url or self.settings.index_url, public_index=public_index)
+
+    def verify(
+        self, projects: Iterable[str] = (), *, depth: Depth = Depth.FILES, workers: int = WORKERS, progress: Counted = silently
+    ) -> Report:
+        """Check every promise on what lies there.
+
+        :param projects: names in any spelling; of none: all.
+        :param workers: how many requests may be in flight.
+        :param progress: is told how many projects were looked at, and how many there may be.
+        :raises PypiPrivateError: see :func:`pypiprivate.verify.verify`.
+        """
+        with streaming(workers) as stream:
+            return verify.verify(self.storage, _normalized(projects), depth=depth, stream=stream, counted=progress)
+
+    def repair(
+        self, projects: Iterable[str] = (), *, depth: Depth = Depth.FILES, workers: int = WORKERS, progress: Counted = silently
+    ) -> Repair:
+        """Mend what :meth:`verify` finds and needs no human. Arguments and errors are the same."""
+        with streaming(workers) as stream:
+            return repair.repair(self.storage, _normalized(projects), depth=depth, stream=stream, counted=progress)
+
+    def preview_repair(
+        self, projects: Iterable[str] = (), *, depth: Depth = Depth.FILES, workers: int = WORKERS, progress: Counted = silently
+    ) -> Repair:
+        """Say what :meth:`repair` would do, and write nothing. Arguments and errors are the same."""
+        return repair.preview(self.verify(projects, depth=depth, workers=workers, progress=progress))
+
+    def collect_garbage(self, projects: Iterable[str] = (), *, workers: int = WORKERS) -> tuple[Garbage, ...]:
+        """Remove the objects that no record has named for a day, and return what went.
+
+        :param projects: names in any spelling; of none: all.
+        :param workers: how many requests may be in flight.
+        :raises PypiPrivateError: see :func:`pypiprivate.garbage.find`.
+        """
+        with streaming(workers) as stream:
+            return tuple(garbage.collect(self.storage, _normalized(projects), stream=stream))
+
+    def find_garbage(self, projects: Iterable[str] = (), *, workers: int = WORKERS) -> tuple[Garbage, ...]:
+        """Say what :meth:`collect_garbage` would remove, and write nothing. Arguments and errors are the same."""
+        with streaming(workers) as stream:
+            return tuple(garbage.find(self.storage, _normalized(projects), stream=stream))
+
+    def survey(self, projects: Iterable[str] = ()) -> Survey:
+        """Look for files of an older index that lie in this repository, as ``PROJECT/FILENAME``; for :meth:`take_over`.
+
+        :param projects: names in any spelling; of none: all.
+        :raises PypiPrivateError: see :func:`pypiprivate.survey.survey`.
+        """
+        return survey.survey(self.storage, _normalized(projects))
+
+    def survey_place(
+        self, origin: Storage, projects: Iterable[str] = (), *, layout: Layout | None = None, files: Storage | None = None
+    ) -> Survey:
+        """Look for release files in an index of another tool; for :meth:`take_over`.
+
+        :param origin: where it lies; a directory is ``LocalStorage(path)``.
+        :param projects: names in any spelling; of none: all.
+        :param layout: None: found out by what lies there.
+        :param files: where the files lie that it only lists.
+        :raises PypiPrivateError: see :func:`pypiprivate.survey.survey_place`.
+        """
+        return survey.survey_place(origin, _normalized(projects), layout=layout, files=files)
+
+    def take_over(self, found: Survey, *, read: Reader = artifact.skim_published, sent: Sent = lambda _: None) -> Adoption:
+        """Adopt what a survey found: in place, or by copying.
+
+        :param read: how thoroughly files are read; the other one is :func:`pypiprivate.artifact.examine_published`.
+        :param sent: is told of bytes read, from any thread.
+        :raises PypiPrivateError: see :func:`pypiprivate.takeover.take`.
+        """
+        return takeover.take(found, self.storage, read=read, sent=sent)
+
+    def preview_takeover(self, found: Survey, *, read: Reader = artifact.skim_published, sent: Sent = lambda _: None) -> Adoption:
+        """Say what :meth:`take_over` would do, and write nothing. Arguments, results and errors are the same."""
+        return takeover.preview(found, self.storage, read=read, sent=sent)
+
     def _read(self, paths: Iterable[Path | str]) -> list[Artifact]:
         artifacts = [artifact.read(Path(path)) for path in paths]
         for read in artifacts:
             for warning in read.warnings:
                 log.warning("%s: %s", read.filename, warning)
         return artifacts
+
+
+def _normalized(projects: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(canonicalize_name, projects)))
 
 
 def open_repository(

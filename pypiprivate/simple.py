@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 from urllib.parse import quote
 
 from .errors import UnsupportedIndex
-from .model import Deleted, File, Project, ProjectList, Status, Used, is_normalized, versions_of
+from .filenames import is_normalized
+from .model import Deleted, File, Project, ProjectList, Status, Used, versions_of
 
 #: Content types of the two forms (PEP 691).
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"

@@ -43,13 +43,13 @@ class Value:
 
     :ivar text: as it is meant: interpolated, without comment and surrounding white space; never empty.
     :ivar origin: the file and section, flag or variable that says it, for messages.
-    :ivar directory: what a relative path is relative to.
+    :ivar directory: what a relative path is relative to; None: it is gone when the command ends.
     :ivar needed: False where the key need not be one of ours: it came from ``[DEFAULT]``, or serves its neighbours' ``%(…)s``.
     """
 
     text: str = field(repr=False)
     origin: str
-    directory: Path
+    directory: Path | None
     needed: bool = True
 
     def wrong(self, reason: str, hint: str = "") -> ConfigError:
@@ -67,8 +67,13 @@ class Value:
             raise self.wrong(f"whose home directory is meant by {self.text} is not known") from error
         if "\0" in self.text or (PureWindowsPath(path).drive and not path.is_absolute()):
             raise self.wrong(f"{self.text} is no path on this system")
+        if self.directory is None and not path.is_absolute():
+            hint = "Write an absolute path, or build both in the project: python -m build --sdist --wheel."
+            raise self.wrong(
+                f"{self.text} is relative, and this build runs in a temporary directory, in the unpacked sdist", hint
+            )
         try:
-            return (self.directory / path).absolute()
+            return (self.directory or Path()).joinpath(path).absolute()
         except FileNotFoundError as error:
             raise self.wrong("the current directory is gone, and the path begins there", "Change to one that exists.") from error
 
@@ -105,39 +110,44 @@ class UserFile:
         return _ini_section(self.parser, name, Value("", f"{self.name} [{name}]", self.directory), self.environ)
 
 
-def read_flags(flags: Mapping[str, str | None], flag: str, project: Path) -> Source:
+def read_flags(flags: Mapping[str, str | None], flag: str, here: Path | None, project: Path) -> Source:
     """Return what the command line says.
 
     :param flags: values by key, dashed or underscored; None is "not said".
     :param flag: how a flag is written in messages, with ``{}`` for its dashed key.
-    :param project: what ``dist_dir`` is relative to; other paths are relative to the current directory.
+    :param here: what paths are relative to; None: no relative path means anything.
+    :param project: what ``dist_dir`` is relative to.
     :raises ConfigError: a value is blank: a script's variable was empty, and the next source is not what it meant.
     """
     said: dict[str, Value] = {}
     for key, text in flags.items():
         if text is not None:
-            value = Value(text.strip(), flag.format(key.replace("_", "-")), project if underscored(key) == "dist_dir" else Path())
+            value = Value(text.strip(), flag.format(key.replace("_", "-")), project if underscored(key) == "dist_dir" else here)
             if not value.text:
                 raise value.wrong("the value is empty", "Give one, or leave the option out.")
             _add(said, key, value)
     return said
 
 
-def read_environment(environ: Mapping[str, str]) -> Source:
-    """Return what ``PP_REPOSITORY`` and ``PP_CONFIG`` say; no other variable is a setting."""
+def read_environment(environ: Mapping[str, str], here: Path | None) -> Source:
+    """Return what ``PP_REPOSITORY`` and ``PP_CONFIG`` say; no other variable is a setting.
+
+    :param here: what paths are relative to; None: no relative path means anything.
+    """
     variables = {"repository": "PP_REPOSITORY", "config": "PP_CONFIG"}
     texts = {key: environ.get(name, "").strip() for key, name in variables.items()}  # a CI's variable may end in a newline
-    return {key: Value(text, variables[key], Path()) for key, text in texts.items() if text}
+    return {key: Value(text, variables[key], here) for key, text in texts.items() if text}
 
 
-def read_project(directory: Path) -> Source:
+def read_project(directory: Path, base: Path | None) -> Source:
     """Return what the project says, in setup.cfg and pyproject.toml together; nothing where neither speaks of us.
 
     :param directory: where the two files lie; either may be missing.
+    :param base: what paths in them are relative to; None: no relative path means anything.
     :raises ConfigError: a file cannot be read or parsed, two places contradict each other, or a section is misnamed.
     """
     said: dict[str, Value] = {}
-    for key, value in (*_setup_cfg(directory), *_pyproject_toml(directory)):
+    for key, value in (*_setup_cfg(directory, base), *_pyproject_toml(directory, base)):
         _add(said, key, value)
     return said
 
@@ -169,31 +179,31 @@ def declared_options() -> list[Option]:
     return [option for backend in backends().values() for option in backend.options]
 
 
-def _setup_cfg(directory: Path) -> Iterator[tuple[str, Value]]:
+def _setup_cfg(directory: Path, base: Path | None) -> Iterator[tuple[str, Value]]:
     name = str(directory / "setup.cfg")
     parser = _parsed(_read(directory / "setup.cfg", name) or "", name)
     for section in parser.sections():
         if section != "publish_private" and _squeezed(section) in _MISNAMED:
             raise ConfigError(f"the section [{section}] must be written [publish_private]", origin=name)
-    yield from _ini_section(parser, "publish_private", Value("", f"{name} [publish_private]", directory), {}).items()
+    yield from _ini_section(parser, "publish_private", Value("", f"{name} [publish_private]", base), {}).items()
 
 
 #: How the section might be called in setup.cfg by someone who knows pyproject.toml's.
 _MISNAMED = frozenset({"publishprivate", "pypiprivate", "toolpypiprivate", "toolpublishprivate", "tooldistutilspublishprivate"})
 
 
-def _pyproject_toml(directory: Path) -> Iterator[tuple[str, Value]]:
+def _pyproject_toml(directory: Path, base: Path | None) -> Iterator[tuple[str, Value]]:
     name = str(directory / "pyproject.toml")
     tools = _table(_toml(directory / "pyproject.toml", name), "tool", name)
     for misnamed in sorted(tools.keys() - {"pypiprivate"}):
         if _squeezed(misnamed) in {"pypiprivate", "publishprivate"}:
             raise ConfigError(f"the table [tool.{misnamed}] must be written [tool.pypiprivate]", origin=name)
-    place = Value("", f"{name} [tool.pypiprivate]", directory)
+    place = Value("", f"{name} [tool.pypiprivate]", base)
     ours = _table(tools, "pypiprivate", name)
     yield from _toml_values({key: said for key, said in ours.items() if underscored(key) not in _OF_WRAPPER}, place)
     distutils = _table(tools, "distutils", name)
     for table in ("publish_private", "publish-private"):  # setuptools takes both
-        yield from _toml_values(_table(distutils, table, name), Value("", f"{name} [tool.distutils.{table}]", directory))
+        yield from _toml_values(_table(distutils, table, name), Value("", f"{name} [tool.distutils.{table}]", base))
 
 
 def _toml(path: Path, name: str) -> Mapping[str, object]:

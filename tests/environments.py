@@ -60,6 +60,28 @@ class Environments:
 
         return self._once(_slug("importable", *requirements), make)
 
+    def wheelhouse(self, *requirements: str) -> Path:
+        """Return a directory with the wheel of pypiprivate, and those of all that it and *requirements* need."""
+
+        def make(directory: Path) -> None:
+            fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:"]
+            run([*fetch, "-d", directory, self._wheel(), *requirements], env=AMBIENT)
+
+        return self._once(_slug("wheelhouse", *requirements), make)
+
+    def foreign(self, *installs: tuple[str, ...]) -> Path:
+        """Return the directory of the programs of a virtual environment without pypiprivate, for a tool of somebody else.
+
+        :param installs: arguments of each ``pip install``, in order.
+        """
+
+        def make(venv: Path) -> None:
+            run([*UV, "venv", "--quiet", "--python", sys.executable, venv], env=AMBIENT)
+            for install in installs:
+                run([*UV, "pip", "install", "--quiet", "--python", _python_of(venv), *install], env=AMBIENT)
+
+        return _python_of(self._once(_slug("foreign", *(word for install in installs for word in install)), make)).parent
+
     def _wheel(self) -> Path:
         """Return the wheel of this checkout, built from a copy: a build leaves things behind."""
 

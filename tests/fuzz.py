@@ -35,7 +35,8 @@ from typing import Any
 
 from pypiprivate import artifact, simple
 from pypiprivate.errors import ArtifactError, PublishRefused, PypiPrivateError, UnsupportedIndex
-from pypiprivate.model import Existing, File, Project, is_normalized
+from pypiprivate.filenames import is_normalized
+from pypiprivate.model import Existing, File, Project
 
 from .builders import make_sdist, make_wheel, record_of, write_targz, write_zip
 

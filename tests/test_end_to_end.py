@@ -380,6 +380,6 @@ def test_the_project_publishes_itself(tmp_path: Path, venv: Path, env: dict[str,
     run([*UV, "pip", "install", "--no-deps", "--index-url", index.as_uri(), "--python", python_of(venv), "pypiprivate"], env=env)
     with zipfile.ZipFile(next((checkout / "dist").glob("*.whl"))) as wheel:
         modules = {name for name in wheel.namelist() if name.startswith("pypiprivate/")}
-    source = [*(ROOT / "pypiprivate").rglob("*.py"), ROOT / "pypiprivate" / "py.typed"]
+    source = [path for path in (ROOT / "pypiprivate").rglob("*") if path.is_file() and path.parent.name != "__pycache__"]
     assert modules == {path.relative_to(ROOT).as_posix() for path in source}
     assert run([python_of(venv), "-c", "import pypiprivate; print(pypiprivate.__version__)"], env=env).strip() == __version__

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pypiprivate.errors import ArtifactDeleted, ArtifactExists, ProjectClosed
-from pypiprivate.model import Deleted, Existing, File, Outcome, Project, ProjectList, Status, Used, parse_filename
+from pypiprivate.filenames import parse_filename
+from pypiprivate.model import Deleted, Existing, File, Outcome, Project, ProjectList, Status, Used
 
 NOW = "2026-11-22T12:00:00.000000Z"
 

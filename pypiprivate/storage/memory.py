@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from threading import Lock
 
 from ..errors import Conflict, StorageError
-from .base import OCTETS, Entry, Sent, Stat, Stored
+from .base import IMMUTABLE, MUTABLE, OCTETS, Entry, Headers, Sent, Stat, Stored
 
 
 def _now() -> datetime:
@@ -22,7 +22,7 @@ class _Object:
     body: bytes
     etag: str
     modified: datetime
-    content_type: str
+    headers: Headers
 
 
 class MemoryStorage:
@@ -43,7 +43,7 @@ class MemoryStorage:
     def get(self, key: str) -> Stored | None:
         """See :meth:`.Storage.get`."""
         found = self._objects.get(key)
-        return Stored(found.body, found.etag) if found else None
+        return Stored(found.body, found.etag, found.headers) if found else None
 
     def swap(self, key: str, body: bytes, *, replacing: Stored | None, content_type: str) -> None:
         """See :meth:`.Storage.swap`."""
@@ -51,7 +51,7 @@ class MemoryStorage:
             found = self._objects.get(key)
             if (found.etag if found else None) != (replacing.etag if replacing else None):
                 raise Conflict(key)
-            self._put(key, body, content_type)
+            self._put(key, body, Headers(content_type, MUTABLE))
 
     def store(self, key: str, body: bytes | Path, *, sha256: str, sent: Sent | None = None) -> None:
         """See :meth:`.Storage.store`."""
@@ -62,7 +62,7 @@ class MemoryStorage:
         if hashlib.sha256(data).hexdigest() != sha256:
             raise StorageError(key if isinstance(body, bytes) else str(body), "the file changed while it was being published.")
         with self._lock:
-            self._put(key, data, OCTETS)
+            self._put(key, data, Headers(OCTETS, IMMUTABLE))
         if sent:
             sent(len(data))
 
@@ -71,7 +71,8 @@ class MemoryStorage:
         found = self._objects.get(key)
         if found is None:
             return None
-        return Stat(len(found.body), hashlib.sha256(found.body).hexdigest(), found.modified, found.content_type)
+        digest = hashlib.sha256(found.body).hexdigest()
+        return Stat(len(found.body), digest, found.modified, found.headers.content_type, found.headers)
 
     def read(self, key: str) -> Iterator[bytes]:
         """See :meth:`.Storage.read`."""
@@ -90,6 +91,14 @@ class MemoryStorage:
         """See :meth:`.Storage.delete`."""
         self._objects.pop(key, None)
 
-    def _put(self, key: str, body: bytes, content_type: str) -> None:
+    def relabel(self, key: str) -> bool:
+        """See :meth:`.Relabelling.relabel`."""
+        with self._lock:
+            found = self._objects.get(key)
+            if found:
+                self._objects[key] = replace(found, headers=Headers(OCTETS, IMMUTABLE))
+        return found is not None
+
+    def _put(self, key: str, body: bytes, headers: Headers) -> None:
         self._writes += 1
-        self._objects[key] = _Object(body, f"{self._writes}", self._clock(), content_type)
+        self._objects[key] = _Object(body, f"{self._writes}", self._clock(), headers)

@@ -17,8 +17,10 @@ from threading import BoundedSemaphore, Lock
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
+from ..checks import Check
 from ..errors import Conflict, StorageError, UnsafeStorage
-from .base import IMMUTABLE, MUTABLE, OCTETS, Backend, Entry, Option, Sent, Stat, Stored
+from . import s3checks
+from .base import IMMUTABLE, MUTABLE, OCTETS, Backend, Entry, Headers, Option, Sent, Stat, Storage, Stored
 from .s3client import ATTEMPTS, client_of, put_args_of
 from .s3errors import AGAIN, Cut, Refused, foreign, translated
 
@@ -109,13 +111,60 @@ class S3Storage:
                 data = body.read_bytes()
             self._send(key, data, sha256=sha256, what=str(body), sent=sent)
 
+    def copy(self, key: str, source: Storage, source_key: str, *, sha256: str) -> bool:
+        """See :meth:`.Copying.copy`. Only where the store computes the digest of what it copied, and may read the source."""
+        if not isinstance(source, S3Storage) or source._endpoint != self._endpoint:  # noqa: SLF001  one of our kind
+            return False
+        headers = {
+            "ContentType": OCTETS,
+            "CacheControl": IMMUTABLE,
+            "Metadata": {"sha256": sha256},
+            "MetadataDirective": "REPLACE",
+        }
+        wanted = base64.b64encode(bytes.fromhex(sha256)).decode()
+        try:
+            with self._translated(key):
+                answer = self._client.copy_object(
+                    Bucket=self._bucket,
+                    Key=self._root + key,
+                    CopySource={"Bucket": source._bucket, "Key": source._root + source_key},  # noqa: SLF001
+                    ChecksumAlgorithm="SHA256",
+                    **headers,
+                    **self._put_args,
+                )
+        except Refused:  # other credentials may read it, it may be larger than a copy can be, or the store knows no copies
+            return False
+        return bool(answer.get("CopyObjectResult", {}).get("ChecksumSHA256") == wanted)
+
+    def relabel(self, key: str) -> bool:
+        """See :meth:`.Relabelling.relabel`. A copy of the object onto itself, on condition that it is what we looked at."""
+        found = self._find("head_object", key)
+        if found is None:
+            return False
+        place = {"Bucket": self._bucket, "Key": self._root + key}
+        headers = {"ContentType": OCTETS, "CacheControl": IMMUTABLE, "Metadata": found.get("Metadata", {})}
+        try:
+            with self._translated(key):
+                self._client.copy_object(
+                    **place,
+                    CopySource=place,
+                    CopySourceIfMatch=found["ETag"],
+                    MetadataDirective="REPLACE",
+                    **headers,
+                    **self._put_args,
+                )
+        except Refused:  # it may be larger than a copy can be, or the store knows no copies
+            return False
+        return True
+
     def stat(self, key: str) -> Stat | None:
         """See :meth:`.Storage.stat`."""
         answer = self._find("head_object", key, ChecksumMode="ENABLED")
         if answer is None:
             return None
         with self._translated(key):
-            return Stat(answer["ContentLength"], _sha256(answer), answer["LastModified"], answer.get("ContentType"))
+            size, modified = answer["ContentLength"], answer["LastModified"]
+            return Stat(size, _sha256(answer), modified, answer.get("ContentType"), _headers(answer))
 
     def read(self, key: str) -> Iterator[bytes]:
         """See :meth:`.Storage.read`. What breaks off is resumed where it did."""
@@ -143,6 +192,15 @@ class S3Storage:
         # Amazon lists in the order of keys; a store that keeps directories lists these one by one
         yield from entries if self._on_aws else sorted(entries, key=lambda entry: entry.key)
 
+    def names(self) -> Iterator[str]:
+        """See :meth:`.Naming.names`."""
+        listing = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._root, Delimiter="/")
+        for page in self._pages(iter(listing), ""):
+            for found in page.get("CommonPrefixes", ()):
+                name = found["Prefix"].removeprefix(self._root)
+                if name != _OWN:
+                    yield name.removesuffix("/")
+
     def delete(self, key: str) -> None:
         """See :meth:`.Storage.delete`."""
         try:
@@ -152,9 +210,20 @@ class S3Storage:
             if not self._is_absent(error):
                 raise
 
+    def survey(self) -> Iterator[Check]:
+        """See :meth:`.Examining.survey`."""
+        return self._examined().survey()
+
+    def examine(self, key: str) -> Iterator[Check]:
+        """See :meth:`.Examining.examine`."""
+        return self._examined().examine(key)
+
+    def _examined(self) -> s3checks.Bucket:
+        return s3checks.Bucket(self._client, self._bucket, self._root, self._put_args, self._on_aws, self._translated)
+
     def _get(self, key: str) -> Stored | None:
         answer = self._find("get_object", key)
-        return Stored(b"".join(self._pieces(key, answer)), answer["ETag"]) if answer else None
+        return Stored(b"".join(self._pieces(key, answer)), answer["ETag"], _headers(answer)) if answer else None
 
     def _find(self, operation: str, key: str, **parameters: Any) -> Any | None:
         """Ask for an object; None only if the store proves that there is none."""
@@ -262,7 +331,7 @@ class S3Storage:
     def _add_put_args(self, params: Mapping[str, Any], **_: Any) -> Mapping[str, Any]:
         return {**self._put_args, **params}
 
-    def _entries(self, pages: Iterator[Any], prefix: str) -> Iterator[Entry]:
+    def _pages(self, pages: Iterator[Any], prefix: str) -> Iterator[Any]:
         while True:
             with self._translated(prefix):
                 page = next(pages, None)
@@ -270,6 +339,11 @@ class S3Storage:
                     return
                 if page["IsTruncated"] and "NextContinuationToken" not in page:  # boto3 would take this for the end
                     raise StorageError(self._what(prefix), "the store does not list everything.", hint=AGAIN)
+            yield page
+
+    def _entries(self, pages: Iterator[Any], prefix: str) -> Iterator[Entry]:
+        for page in self._pages(pages, prefix):
+            with self._translated(prefix):
                 found = [(entry["Key"], entry["Size"], entry["LastModified"]) for entry in page.get("Contents", ())]
             for name, size, modified in found:
                 key = name.removeprefix(self._root)
@@ -358,6 +432,10 @@ BACKEND = Backend(
 
 def _text(value: str | bytes) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+def _headers(answer: Any) -> Headers:
+    return Headers(answer.get("ContentType", ""), answer.get("CacheControl", ""), answer.get("ContentEncoding", ""))
 
 
 def _sha256(answer: Any) -> str | None:

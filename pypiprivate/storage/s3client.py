@@ -14,8 +14,8 @@ from .s3errors import FAILURES, explain, foreign
 
 #: How often a request is sent; boto3 waits longer and longer in between.
 ATTEMPTS = 5
-#: As many as threads that publish.
-_CONNECTIONS = 16
+#: Kept open at most: one for each of the most threads that a command takes (``verify --workers 256``), and one that lists.
+_CONNECTIONS = 257
 #: PutObject's names that are ours to say, that break what we promise, or whose secret every reader would need.
 _NO_PUT_ARGS = re.compile(
     "Bucket|Key|Body|If.*|Content(Type|Length|MD5|Encoding)|CacheControl|Metadata|Checksum.*|SSECustomer.*|Write.*"

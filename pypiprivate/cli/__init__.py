@@ -1,0 +1,113 @@
+"""``pypi-private``: gathers settings and files, calls the repository, prints.
+
+Exit codes: 0 done (also "already there"), 1 refused or failed, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .. import __version__, surface
+from ..errors import PypiPrivateError, printable
+from . import adopting, browsing, changing, clients, completing, diagnosing, maintaining, publishing, serving
+from .options import Command, UsageError, general_options
+from .terminal import RESCUE, say, tell_failure
+
+_GROUPS: tuple[tuple[str, tuple[Command, ...]], ...] = (
+    ("publish", publishing.COMMANDS),
+    ("look at what is published", browsing.COMMANDS),
+    ("change what is published", changing.COMMANDS),
+    ("take over what another tool wrote", adopting.COMMANDS),
+    ("find out what is wrong", (*diagnosing.COMMANDS, *maintaining.COMMANDS)),
+    ("serve it", serving.COMMANDS),
+    ("use it", clients.COMMANDS),
+    ("be helped", completing.COMMANDS),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``pypi-private`` and return its exit code.
+
+    :param argv: the arguments after the program's name; None: those of this process.
+    """
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  for the rest of the process
+    parser = _parser()
+    completing.complete_if_asked(parser)
+    arguments = parser.parse_args(argv)
+    _log_to_stderr(arguments.verbose - arguments.quiet)
+    try:
+        with _interruptible():
+            return int(arguments.run(arguments))
+    except PypiPrivateError as error:
+        tell_failure(error, as_json=arguments.json)
+        return 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:
+        say(f"interrupted. {RESCUE}")
+        # Requests to a store that hangs may be under way in other threads, which an orderly exit would wait for.
+        os._exit(1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    about = "Publish Python projects to your own private package index, with no server to run."
+    parser = _Parser(
+        prog="pypi-private",
+        description=about,
+        epilog=_overview(),
+        parents=[general_options()],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"pypiprivate {__version__}")
+    parser.set_defaults(verbose=0, quiet=0, config=None, env_interpolation=False, project_path=Path(), repository=None)
+    commands: Any = parser.add_subparsers(metavar="COMMAND", required=True, help="see below; COMMAND --help says more of each")
+    for command in (command for _, group in _GROUPS for command in group):
+        # Without `help`: the overview lists them, by group.
+        command_parser = commands.add_parser(command.name, description=command.about, parents=[general_options()])
+        command.configure(command_parser)
+        command_parser.set_defaults(run=command.run)
+    return parser
+
+
+def _overview() -> str:
+    """Return all commands, a line each, by what they are for."""
+    width = max(len(command.name) for _, group in _GROUPS for command in group)
+    groups = ([f"{title}:", *(f"  {c.name.ljust(width)}  {c.about}" for c in group)] for title, group in _GROUPS)
+    return "\n\n".join("\n".join(lines) for lines in groups)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A wildcard may turn a file name into an option, which the error about it quotes."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
+def _log_to_stderr(verbosity: int) -> None:
+    levels = {-1: logging.WARNING, 0: logging.WARNING, 1: logging.INFO}
+    handler = logging.StreamHandler()
+    handler.setFormatter(surface.OneLine("%(levelname)s: %(message)s"))
+    logger = logging.getLogger("pypiprivate")
+    logger.handlers = [handler]
+    logger.setLevel(logging.ERROR if verbosity < -1 else levels.get(verbosity, logging.DEBUG))
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGTERM end the command as Ctrl-C does: with a sentence, and nothing half-done that a re-run would not finish."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

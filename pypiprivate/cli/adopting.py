@@ -1,0 +1,167 @@
+"""``adopt``: takes over an index that another tool wrote."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from threading import Lock
+from typing import Any
+
+from .. import artifact, layouts, progress
+from ..repository import Repository
+from ..storage.base import Sent
+from ..survey import Kind, Remark, Survey
+from ..takeover import Adoption
+from .options import Command, UsageError, add_dry_run, add_json, repository_of
+from .targets import project_of, repository_named
+from .terminal import print_json, say, size_of
+
+#: Seconds after which the speed of reading tells how long all of it will take.
+_SOON = 1.5
+#: Remarks of one wording that are shown for people; machines get all.
+_SHOWN = 5
+
+_TITLES = {
+    Kind.STRANGE: "strange, and taken as it is",
+    Kind.LEFT_OUT: "left out",
+    Kind.REFUSED: "not taken",
+}
+
+
+def _add_adopt(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("projects", metavar="NAME", nargs="*", help="only these projects (default: all)")
+    place = "another index: a directory, a URL or a section of the user's file; without it the repository's own older files"
+    parser.add_argument("--from", dest="place", metavar="PLACE", help=place)
+    choices = ("auto", *layouts.LAYOUTS)
+    parser.add_argument(
+        "--layout", choices=choices, metavar="LAYOUT", help=f"how PLACE lies: {', '.join(choices)} (default: auto)"
+    )
+    parser.add_argument("--files", metavar="PLACE", help="where the files lie that PLACE only lists")
+    parser.add_argument("--deep", action="store_true", help="look at every member of every archive, which takes far longer")
+    add_dry_run(parser)
+    add_json(parser)
+
+
+def _adopt(arguments: argparse.Namespace) -> int:
+    repository, names = repository_of(arguments), [project_of(name) for name in arguments.projects]
+    found = _survey(arguments, repository, names)
+    read = artifact.examine_published if arguments.deep else artifact.skim_published
+    act = repository.preview_takeover if arguments.dry_run else repository.take_over
+    with _reading(found, quiet=arguments.quiet) as sent:
+        adoption = act(found, read=read, sent=sent)
+    location = repository.storage.location
+    if arguments.json:
+        print_json({"repository": location, "dry_run": arguments.dry_run, **_as_json(found, adoption)})
+    else:
+        for line in (*_remarks(adoption, arguments.quiet), *_results(adoption, location, arguments)):
+            say(line)
+    return 0 if adoption.is_complete else 1
+
+
+def _survey(arguments: argparse.Namespace, repository: Repository, names: Sequence[str]) -> Survey:
+    if arguments.place is None:
+        if arguments.layout or arguments.files:
+            raise UsageError("--layout and --files say how another index lies, and none is named.", hint="Say --from PLACE.")
+        return repository.survey(names)
+    layout = layouts.LAYOUTS.get(arguments.layout)
+    origin = repository_named(arguments, arguments.place, flag="--from")
+    files = repository_named(arguments, arguments.files, flag="--files") if arguments.files else None
+    if origin.storage.location == repository.storage.location:
+        raise UsageError("--from names the repository itself.", hint="Leave it out to adopt what lies there in place.")
+    return repository.survey_place(origin.storage, names, layout=layout, files=files.storage if files else None)
+
+
+@contextmanager
+def _reading(found: Survey, *, quiet: int | None) -> Iterator[Sent]:
+    """Say how much there is to read, and once it is known how long that will take; on a terminal, how far it is."""
+    if quiet or not found.files:
+        yield lambda _count: None
+        return
+    say(f"{_files(found.files)} to read, {size_of(found.size)}")
+    with progress.shown_on(sys.stderr) as shown:
+        told, estimated = shown("reading", found.size), _Estimate(found.size)
+        terminal = sys.stderr.isatty()
+
+        def sent(count: int) -> None:
+            told(count)
+            if not terminal:
+                estimated(count)
+
+        yield sent
+
+
+class _Estimate:
+    """Says once, after a while, how long the rest will take at the speed so far."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._start = size, time.monotonic()
+        self._done, self._said, self._lock = 0, False, Lock()
+
+    def __call__(self, count: int) -> None:
+        with self._lock:
+            self._done += count
+            passed = time.monotonic() - self._start
+            if self._said or passed < _SOON or not self._done:
+                return
+            self._said = True
+        say(f"about {_duration(passed * (self._size - self._done) / self._done)} to go")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+def _remarks(adoption: Adoption, quiet: int) -> Iterator[str]:
+    """Who wants to hear of errors only hears what could not be taken."""
+    for kind in (Kind.REFUSED,) if quiet else _TITLES:
+        remarks = [remark for remark in adoption.remarks if remark.kind is kind]
+        if remarks:
+            yield f"{_TITLES[kind]}:"
+            yield from _grouped(remarks)
+
+
+def _results(adoption: Adoption, location: str, arguments: argparse.Namespace) -> Iterator[str]:
+    if arguments.quiet:
+        return
+    would = "would be " if arguments.dry_run else ""
+    for in_place, how in ((True, "adopted where they lie"), (False, "copied")):
+        taken = [taken for taken in adoption.taken if taken.in_place is in_place]
+        if taken:
+            names = len({each.project for each in taken})
+            projects = f"{names} project{'s' if names > 1 else ''}"
+            yield f"{_files(len(taken))} of {projects}: {would}{how} ({size_of(sum(each.size for each in taken))})"
+    if adoption.present or not adoption.taken:
+        yield f"{_files(adoption.present)}: there already"
+    yield f"dry run: nothing was written to {location}" if arguments.dry_run else f"the index is in {location}"
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
+
+
+def _grouped(remarks: Sequence[Remark]) -> Iterator[str]:
+    """A mirror may have ten thousand files of which the same is to be said."""
+    for said, group in groupby(sorted(remarks, key=lambda remark: remark.said), key=lambda remark: remark.said):
+        names = [f"{remark.project}: {remark.filename}" if remark.project else remark.filename for remark in group]
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        yield f"  {', '.join(names[:_SHOWN])}{more}: {said}"
+
+
+def _as_json(found: Survey, adoption: Adoption) -> dict[str, Any]:
+    """Return an adoption for machines; keys are only ever added."""
+    return {
+        "complete": adoption.is_complete,
+        "read": {"files": found.files, "bytes": found.size},
+        "present": adoption.present,
+        "files": [{**taken._asdict()} for taken in adoption.taken],
+        "remarks": [{**remark._asdict(), "kind": remark.kind.name.lower()} for remark in adoption.remarks],
+    }
+
+
+COMMANDS = (Command("adopt", "take over an index that another tool wrote", _add_adopt, _adopt),)

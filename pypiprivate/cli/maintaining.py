@@ -1,0 +1,215 @@
+"""``verify``, ``repair`` and ``gc``: whether the index keeps its promises, and what to do if not."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from .. import progress
+from ..findings import Depth, Finding, Kind, Report
+from ..garbage import Garbage
+from ..repair import Repair
+from ..repository import WORKERS, Repository
+from .options import Command, UsageError, add_dry_run, add_json, repository_of
+from .targets import project_of
+from .terminal import print_json, print_lines, say, size_of
+
+T = TypeVar("T")
+
+#: Findings of one kind that are shown without --verbose.
+_SHOWN = 20
+#: What a request takes of a process, so that more at once only wait for each other.
+_MOST_WORKERS = 256
+
+
+def _add_names(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("projects", metavar="NAME", nargs="*", help="only these projects (default: the whole index)")
+    parser.add_argument(
+        "--workers", metavar="N", type=int, default=WORKERS, help=f"requests that may be in flight (default: {WORKERS})"
+    )
+
+
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    _add_names(parser)
+    depth = parser.add_mutually_exclusive_group()
+    _add_documents(depth)
+    depth.add_argument("--deep", action="store_const", dest="depth", const=Depth.BYTES, help="read every byte of every file, too")
+    add_json(parser)
+
+
+def _add_repair(parser: argparse.ArgumentParser) -> None:
+    _add_names(parser)
+    _add_documents(parser)
+    add_dry_run(parser)
+    add_json(parser)
+
+
+def _add_documents(parser: Any) -> None:
+    about = "look at records and pages only, and at no file"
+    parser.add_argument("--documents", action="store_const", dest="depth", const=Depth.DOCUMENTS, default=Depth.FILES, help=about)
+
+
+def _add_gc(parser: argparse.ArgumentParser) -> None:
+    _add_names(parser)
+    parser.add_argument("-y", "--yes", action="store_true", help="do it; without, it is only said what would be done")
+    add_json(parser)
+
+
+# -- verify -------------------------------------------------------------------------------------------------------------------
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    repository = repository_of(arguments)
+    report = _counted(arguments, repository.verify, "verifying projects")
+    if arguments.json:
+        print_json(_report_as_json(report, repository))
+    else:
+        print_lines([*_by_kind(report.findings, most=None if arguments.verbose else _SHOWN), _in_sum(report)])
+    return 0 if report.is_sound else 1
+
+
+def _counted(arguments: argparse.Namespace, act: Callable[..., T], doing: str) -> T:
+    names, workers = _names(arguments), _workers(arguments)
+    with progress.counted_on(None if arguments.quiet else sys.stderr, doing) as counted:
+        return act(names, depth=arguments.depth, workers=workers, progress=counted)
+
+
+def _names(arguments: argparse.Namespace) -> list[str]:
+    return [project_of(name) for name in arguments.projects]
+
+
+def _workers(arguments: argparse.Namespace) -> int:
+    if not 1 <= arguments.workers <= _MOST_WORKERS:
+        raise UsageError(f"--workers takes a number from 1 to {_MOST_WORKERS}.")
+    return int(arguments.workers)
+
+
+def _by_kind(findings: Iterable[Finding], *, most: int | None) -> Iterator[str]:
+    """Yield what was found under a heading for each kind, worst first, with the way out below it."""
+    found: dict[Kind, list[Finding]] = {kind: [] for kind in Kind}
+    for finding in findings:
+        found[finding.kind].append(finding)
+    for kind, ones in found.items():
+        if ones:
+            note = "" if ones[0].is_broken else " (no promise is broken)"
+            yield f"{kind.value}: {len(ones)}{note}"
+            yield from (f"  {finding.key}: {finding.problem}" for finding in ones[:most])
+            if most and len(ones) > most:
+                yield f"  … and {len(ones) - most} more; --verbose shows all"
+            yield f"  -> {ones[0].way_out}"
+            yield ""
+
+
+def _in_sum(report: Report) -> str:
+    broken = sum(finding.is_broken for finding in report.findings)
+    looked = _many(report.projects, "project")
+    if report.depth is not Depth.DOCUMENTS:
+        looked += f", {_many(report.files, 'file')}"
+    verdict = "every promise is kept" if report.is_sound else f"{_many(broken, 'promise')} broken"
+    return f"looked at {looked}: {verdict}"
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count} {thing}{'s' * (count != 1)}"
+
+
+def _report_as_json(report: Report, repository: Repository) -> dict[str, Any]:
+    """Return a report for machines; keys are only ever added."""
+    return {
+        "repository": repository.storage.location,
+        "depth": report.depth.value,
+        "projects": report.projects,
+        "files": report.files,
+        "sound": report.is_sound,
+        "kinds": {kind.name.lower(): count for kind, count in report.kinds.items()},
+        "findings": [_finding_as_json(finding) for finding in report.findings],
+    }
+
+
+def _finding_as_json(finding: Finding) -> dict[str, Any]:
+    return {
+        "kind": finding.kind.name.lower(),
+        "broken": finding.is_broken,
+        "key": finding.key,
+        "problem": finding.problem,
+        "way_out": finding.way_out,
+    }
+
+
+# -- repair -------------------------------------------------------------------------------------------------------------------
+
+
+def _repair(arguments: argparse.Namespace) -> int:
+    repository = repository_of(arguments)
+    act = repository.preview_repair if arguments.dry_run else repository.repair
+    repair = _counted(arguments, act, "repairing projects")
+    if arguments.json:
+        print_json(_repair_as_json(repair, repository) | {"dry_run": arguments.dry_run})
+    else:
+        _tell_repair(arguments, repair, repository)
+    return 1 if repair.left else 0
+
+
+def _tell_repair(arguments: argparse.Namespace, repair: Repair, repository: Repository) -> None:
+    if not arguments.quiet:
+        done = "would be mended" if arguments.dry_run else "mended"
+        for finding in repair.mended:
+            say(f"{finding.key}: {done} ({finding.problem})")
+        say(f"{_many(len(repair.mended), 'finding')} {done} in {repository.storage.location}")
+        if arguments.dry_run:
+            say(f"dry run: nothing was written to {repository.storage.location}")
+    if repair.left:
+        say(f"{_many(len(repair.left), 'finding')} left for a human:")
+        for line in _by_kind(repair.left, most=None if arguments.verbose else _SHOWN):
+            say(line)
+
+
+def _repair_as_json(repair: Repair, repository: Repository) -> dict[str, Any]:
+    """Return a repair for machines; keys are only ever added."""
+    return {
+        "repository": repository.storage.location,
+        "mended": [_finding_as_json(finding) for finding in repair.mended],
+        "left": [_finding_as_json(finding) for finding in repair.left],
+    }
+
+
+# -- gc -----------------------------------------------------------------------------------------------------------------------
+
+
+def _gc(arguments: argparse.Namespace) -> int:
+    repository = repository_of(arguments)
+    act = repository.collect_garbage if arguments.yes else repository.find_garbage
+    found = act(_names(arguments), workers=_workers(arguments))
+    if arguments.json:
+        print_json(_garbage_as_json(found, repository) | {"dry_run": not arguments.yes})
+    elif not arguments.quiet:
+        _tell_garbage(found, repository, done=arguments.yes)
+    return 0
+
+
+def _tell_garbage(found: Sequence[Garbage], repository: Repository, *, done: bool) -> None:
+    for leftover in (leftover for garbage in found for leftover in garbage.leftovers):
+        say(f"{leftover.entry.key}: {'removed' if done else 'would be removed'} ({size_of(leftover.entry.size)})")
+    count, size = sum(len(garbage.leftovers) for garbage in found), sum(garbage.size for garbage in found)
+    say(f"{_many(count, 'object')}, {size_of(size)} {'removed' if done else 'would be removed'}")
+    if not done:
+        say(f"dry run: nothing was removed from {repository.storage.location}. Say --yes to do it.")
+
+
+def _garbage_as_json(found: Sequence[Garbage], repository: Repository) -> dict[str, Any]:
+    """Return garbage for machines; keys are only ever added."""
+    objects = [
+        {"key": leftover.entry.key, "size": leftover.entry.size, "since": leftover.since, "why": leftover.why.name.lower()}
+        for garbage in found
+        for leftover in garbage.leftovers
+    ]
+    return {"repository": repository.storage.location, "size": sum(garbage.size for garbage in found), "objects": objects}
+
+
+COMMANDS = (
+    Command("verify", "check every promise of the index on what lies there", _add_verify, _verify),
+    Command("repair", "mend what needs no human: pages, root, sidecars, headers", _add_repair, _repair),
+    Command("gc", "remove what no record has named for a day", _add_gc, _gc),
+)

@@ -1,0 +1,130 @@
+"""``recipe`` and ``serve``: how an index is read."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from .. import recipe, serve, simple
+from ..config import Settings
+from ..errors import PypiPrivateError
+from ..recipe import Place
+from ..repository import Repository
+from .options import Command, UsageError, add_json, repository_of, settings_of
+from .terminal import print_json, print_lines, say
+
+_NO_URL = f"index_url is not set, where clients read the index: the recipe says {recipe.EXAMPLE_URL} in its place."
+_NO_NGINX = "this is Python's own server, for trying only. For use: pip install 'pypiprivate[serve]'."
+_NO_KEYS = "this is Python's own server, for trying only: nginx reads a bucket with PP_S3_ACCESS_KEY and PP_S3_SECRET_KEY."
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    known = "; ".join(f"{found.name}: {found.about}" for found in recipe.RECIPES.values())
+    parser.add_argument("name", metavar="NAME", choices=tuple(recipe.RECIPES), help=known)
+    parser.add_argument("--into", metavar="DIR", type=Path, help="write the recipe's files there, instead of printing the first")
+    add_json(parser)
+
+
+def _recipe(arguments: argparse.Namespace) -> int:
+    chosen, settings = recipe.RECIPES[arguments.name], settings_of(arguments)
+    place = _place(settings)
+    if arguments.into:
+        place = Place(place.type, place.options, place.index_url, arguments.into.absolute().as_posix())
+    files = recipe.write(chosen, place)
+    if settings.index_url is None:
+        say(_NO_URL)
+    if arguments.into:
+        _write(arguments.into, files)
+    if arguments.json:
+        print_json({"recipe": chosen.name, "files": files})
+    elif not arguments.into:
+        first, *others = files
+        print_lines(files[first].splitlines())
+        for other in others:
+            say(f"{other} belongs beside it: pypi-private recipe {chosen.name} --into {recipe.DIRECTORY} writes both.")
+    return 0
+
+
+def _write(directory: Path, files: dict[str, str]) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (directory / name).write_text(text, "utf-8")
+            say(f"wrote {directory / name}")
+    except OSError as error:
+        raise PypiPrivateError(f"{directory} cannot be written to: {error.strerror}.") from error
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--auth", metavar="FILE", type=Path, help="names and hashed passwords, as htpasswd writes them")
+    parser.add_argument(
+        "--host", metavar="ADDRESS", default="127.0.0.1", help="address to listen on (default: this machine's own)"
+    )
+    parser.add_argument("--port", metavar="PORT", type=int, default=8080, help="port to listen on; 0: any (default: 8080)")
+    add_json(parser)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    repository = repository_of(arguments)
+    if arguments.auth and not arguments.auth.is_file():
+        raise UsageError(f"{arguments.auth}: there is no such file.", hint="Make it: htpasswd -c FILE NAME.")
+    if repository.storage.get(simple.ROOT_PAGE) is None:
+        say("nothing is published there yet.")
+    address = serve.free(arguments.host, arguments.port, _path(repository.settings))
+    try:
+        _run(arguments, repository, address)
+    except KeyboardInterrupt:
+        say("ended.")
+        return 0
+    raise PypiPrivateError("nginx ended by itself; what it says of it stands above, with -v in more detail.")
+
+
+def _run(arguments: argparse.Namespace, repository: Repository, address: serve.Address) -> None:
+    place, program = _place(repository.settings), serve.nginx_program()
+    if program and serve.has_recipe(place):
+        level = ("crit", "error", "info")[min(arguments.verbose, 2)]
+        with serve.nginx(program, place, address, users=arguments.auth, level=level) as process:
+            _announce(arguments, repository, address)
+            process.wait()
+        return
+    if arguments.auth:
+        way_out = "Say PP_S3_ACCESS_KEY and PP_S3_SECRET_KEY." if program else "pip install 'pypiprivate[serve]'"
+        raise PypiPrivateError("Python's own server asks for no passwords, and nginx cannot be used.", hint=way_out)
+    with serve.plain(repository.storage, address) as server:
+        _announce(arguments, repository, address)
+        say(_NO_KEYS if program else _NO_NGINX)
+        server.serve_forever()
+
+
+def _announce(arguments: argparse.Namespace, repository: Repository, address: serve.Address) -> None:
+    if arguments.json:
+        print_json({"index_url": address.url, "location": repository.storage.location})
+    for line in _lines(address, repository.storage.location, asks=bool(arguments.auth)):
+        say(line)
+
+
+def _lines(address: serve.Address, location: str, *, asks: bool) -> Iterator[str]:
+    yield f"serving {location} at {address.url} until Ctrl-C."
+    yield f"install from it: pip install --index-url {address.url} PROJECT"
+    yield f"             or: uv pip install --index-url {address.url} PROJECT"
+    if asks:
+        yield f"name and password belong in ~/.netrc: machine {address.host} login NAME password PASSWORD"
+    if not address.is_loopback:
+        then = "passwords cross the network as they are: put TLS before it." if asks else "anybody there can read it: see --auth."
+        yield f"it is reachable from other machines, and {then}"
+
+
+def _path(settings: Settings) -> str:
+    """Return the path that the index has for its clients."""
+    return recipe.site(settings.index_url).path.rstrip("/")
+
+
+def _place(settings: Settings) -> Place:
+    return Place(settings.type, settings.options, settings.index_url)
+
+
+COMMANDS = (
+    Command("recipe", "print the files for nginx or Amazon that serve this repository", _add_recipe, _recipe),
+    Command("serve", "serve this repository from here, for trying things and small teams", _add_serve, _serve),
+)

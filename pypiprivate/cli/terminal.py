@@ -1,0 +1,86 @@
+"""What the program prints, and asks: messages on standard error, results on standard output."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ..errors import PypiPrivateError, printable
+
+#: What is true of every command.
+RESCUE = "Running the same command again is safe and finishes what was begun."
+
+
+def say(text: str) -> None:
+    """Print a message for people."""
+    # Whoever closed our standard error does not want to know, and it changes nothing of what was done.
+    with suppress(OSError):
+        print(printable(text), file=sys.stderr, flush=True)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print a result for people.
+
+    :raises PypiPrivateError: standard output takes no more.
+    """
+    _print("\n".join(map(printable, lines)))
+
+
+def print_json(value: Any) -> None:
+    """Print a result for machines: one JSON document on one line.
+
+    :raises PypiPrivateError: standard output takes no more.
+    """
+    _print(json.dumps(value))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a table, columns as wide as what stands in them; none where there are no rows."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    if not cells:
+        return []
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (header, *cells)]
+
+
+def size_of(count: int) -> str:
+    """Write a number of bytes for people: in powers of a thousand, as disks and stores count."""
+    size, units = float(count), iter(("kB", "MB", "GB", "TB"))
+    unit = "B"
+    while size >= 999.95 and (larger := next(units, None)):
+        size, unit = size / 1000, larger
+    return f"{size:.1f} {unit}" if unit != "B" else f"{count} B"
+
+
+def tell_failure(error: PypiPrivateError, *, as_json: bool) -> None:
+    """Print what went wrong and the way out."""
+    if as_json:
+        with suppress(PypiPrivateError):
+            print_json({"error": {"kind": type(error).__name__, "message": str(error), "hint": error.hint}})
+    for line in filter(None, (f"error: {error}", error.hint)):
+        say(line)
+
+
+def is_confirmed(question: str) -> bool | None:
+    """Ask whoever sits there; None where nobody does."""
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    sys.stderr.write(f"{printable(question)} [y/N] ")
+    sys.stderr.flush()
+    try:
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    except UnicodeDecodeError:
+        return False
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  or Python tries again at its exit, and complains
+        raise PypiPrivateError(f"the result cannot be printed: {error.strerror}.", hint=RESCUE) from error

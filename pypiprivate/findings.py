@@ -1,0 +1,122 @@
+"""What an index may be found to lack, and the way out of each: the values that :mod:`.verify` and :mod:`.repair` speak in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Depth(Enum):
+    """How far to look."""
+
+    DOCUMENTS = "documents"  # records and pages
+    FILES = "files"  # and what the store says of each file, and every sidecar
+    BYTES = "bytes"  # and every byte
+
+
+class Kind(Enum):
+    """What may be found, in the words of a heading."""
+
+    RECORD_MISSING = "records missing"
+    RECORD_UNREADABLE = "records that cannot be understood"
+    RECORD_OUTDATED = "records older than the page made from them"
+    RECORD_CONTRADICTORY = "records that contradict themselves"
+    FILE_MISSING = "files missing"
+    FILE_DAMAGED = "files with other bytes than the record says"
+    METADATA_DIFFERS = "sidecars that are not the wheel's metadata"
+    SIDECAR_MISSING = "sidecars missing"
+    SIDECAR_DAMAGED = "sidecars with other bytes than the record says"
+    PAGE = "pages that are not those of their records"
+    ROOT = "root record missing"
+    UNLISTED = "projects that the root does not name"
+    HEADERS = "objects served with wrong headers"
+    NOT_ADOPTED = "projects of an older index"
+    UNCHECKED = "files that cannot be checked"
+    ORPHAN = "orphans"
+    GIVEN_UP = "objects of deleted and replaced files"
+    FOREIGN = "objects that are not ours"
+
+
+#: What :mod:`.repair` does without a human.
+MENDABLE = frozenset({Kind.PAGE, Kind.ROOT, Kind.UNLISTED, Kind.HEADERS, Kind.SIDECAR_MISSING, Kind.SIDECAR_DAMAGED})
+#: What breaks no promise.
+NOTES = frozenset({Kind.NOT_ADOPTED, Kind.UNCHECKED, Kind.ORPHAN, Kind.GIVEN_UP, Kind.FOREIGN})
+
+_RESTORE = "Restore it from a backup or an older version of the bucket's object; then run: pypi-private repair"
+_REPAIR = "Run: pypi-private repair (or just publish again, if a publish was interrupted)"
+_SIDECAR = (
+    "Run: pypi-private repair; it rebuilds the sidecar if the wheel's own metadata have the announced hash. "
+    "If they have not, delete the release, and publish it anew under a new version."
+)
+_LOST = (
+    "Restore the very bytes under that key from a backup or an older version of the bucket's object. "
+    "If there is none, delete the release (pypi-private delete), and publish a new version."
+)
+WAYS_OUT: Mapping[Kind, str] = {
+    Kind.RECORD_MISSING: _RESTORE,
+    Kind.RECORD_UNREADABLE: f"If a newer version of pypiprivate wrote it, use that. Else: {_RESTORE}",
+    Kind.RECORD_OUTDATED: f"Somebody put an old record back. {_RESTORE}",
+    Kind.RECORD_CONTRADICTORY: "Somebody edited the record. Restore it, or delete the release and publish a new version.",
+    Kind.FILE_MISSING: _LOST,
+    Kind.FILE_DAMAGED: _LOST,
+    Kind.METADATA_DIFFERS: "Delete the release (pypi-private delete), and publish it anew under a new version.",
+    Kind.SIDECAR_MISSING: _SIDECAR,
+    Kind.SIDECAR_DAMAGED: _SIDECAR,
+    Kind.PAGE: _REPAIR,
+    Kind.ROOT: _REPAIR,
+    Kind.UNLISTED: _REPAIR,
+    Kind.HEADERS: _REPAIR,
+    Kind.NOT_ADOPTED: "They go on working as they are. The next publish takes each over, or all at once: pypi-private adopt",
+    Kind.UNCHECKED: "They are what an older index said; nothing needs to be done.",
+    Kind.ORPHAN: "An interrupted command left them, or one that is running now. After a day they may go: pypi-private gc",
+    Kind.GIVEN_UP: "A day after they were given up they may go: pypi-private gc",
+    Kind.FOREIGN: "Nobody of ours reads or removes them. Remove them by hand if nobody needs them.",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as promised, or worth a note.
+
+    :ivar key: of the object, or of a project's directory (it ends in a slash), relative to the repository's root.
+    :ivar problem: half a sentence about it.
+    """
+
+    kind: Kind
+    key: str
+    problem: str
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a promise is broken."""
+        return self.kind not in NOTES
+
+    @property
+    def way_out(self) -> str:
+        """What to do about it."""
+        return WAYS_OUT[self.kind]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was looked at, and what was found.
+
+    :ivar projects: how many were looked at; ``files``: of how many files, where files were looked at.
+    """
+
+    depth: Depth
+    projects: int
+    files: int
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether every promise is kept."""
+        return not any(finding.is_broken for finding in self.findings)
+
+    @property
+    def kinds(self) -> Counter[Kind]:
+        """How many there are of each kind."""
+        return Counter(finding.kind for finding in self.findings)

@@ -1,0 +1,125 @@
+"""Removes what no record names: objects of crashed commands, of replaced files and of unfinished deletions.
+
+Safe beside running publishers. An object is first condemned through the record: a publisher who was about to list it sees that
+in its own edit, and stores it under another key. Nothing goes before a day has passed, for readers of an older page may want it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import groupby
+
+from . import simple
+from .errors import NotPublished
+from .filenames import is_normalized
+from .index import Index, Stream, in_turn
+from .listing import Directory, Leftover, Why, directories, leftovers
+from .model import Project, timestamp
+from .publish import utc_now
+from .storage.base import Storage
+
+log = logging.getLogger(__name__)
+
+#: How long an object stays that no record names.
+GRACE = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """What may go, or went, of one project's directory."""
+
+    project: str
+    leftovers: tuple[Leftover, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its objects."""
+        return sum(leftover.entry.size for leftover in self.leftovers)
+
+
+def find(
+    storage: Storage,
+    names: Sequence[str] = (),
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    stream: Stream = in_turn,
+) -> Iterator[Garbage]:
+    """Yield what :func:`collect` would remove, for each project that has any. Writes nothing.
+
+    :param names: normalised; of none: all projects.
+    :param clock: gives the present moment (UTC).
+    :param stream: runs calls, at once or in turn.
+    :raises NotPublished: there is no such project, or an older index has it, which has no record.
+    :raises StorageError: the store failed.
+    :raises UnsupportedIndex: a record cannot be understood.
+    """
+    return (garbage for garbage, _ in _looked(storage, names, clock, stream))
+
+
+def collect(
+    storage: Storage,
+    names: Sequence[str] = (),
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    sleep: Callable[[float], None] = time.sleep,
+    stream: Stream = in_turn,
+) -> Iterator[Garbage]:
+    """Remove what no record has named for a day, and yield what went: the record first, then its page, then the objects.
+
+    Arguments and errors are as of :func:`find`. What an interrupted run had condemned goes a day later.
+    """
+    looked = _looked(storage, names, clock, stream)
+    condemned = stream(partial(_condemn, storage, found, clock(), sleep) for _, found in looked)
+    deleted = stream(partial(_delete, storage, one, leftover) for one in condemned for leftover in one.leftovers)
+    return (garbage for garbage, _ in groupby(deleted))
+
+
+def _looked(
+    storage: Storage, names: Sequence[str], clock: Callable[[], datetime], stream: Stream
+) -> Iterator[tuple[Garbage, Directory]]:
+    projects = (found for found in directories(storage, names, stream) if is_normalized(found.name))
+    look = partial(_find, storage, must_be_there=bool(names))
+    return (looked for looked in stream(partial(look, found, clock()) for found in projects) if looked[0].leftovers)
+
+
+def _find(storage: Storage, found: Directory, now: datetime, *, must_be_there: bool) -> tuple[Garbage, Directory]:
+    """The record is read after what lies there was listed: what a publisher stores from now on is not looked at."""
+    stored = storage.get(simple.record_key(found.name))
+    if stored is None and must_be_there:
+        raise NotPublished(f"project {found.name} with a record", storage.location)
+    due = _due(simple.project_from_json(stored.body, found.name), found, now) if stored else ()
+    return Garbage(found.name, due), found
+
+
+def _due(record: Project, found: Directory, now: datetime) -> tuple[Leftover, ...]:
+    before = timestamp(now - GRACE)
+    ours = (leftover for leftover in leftovers(record, found.entries) if leftover.why is not Why.FOREIGN)
+    return tuple(leftover for leftover in ours if leftover.since < before)
+
+
+def _condemn(storage: Storage, found: Directory, now: datetime, sleep: Callable[[float], None]) -> Garbage:
+    due: tuple[Leftover, ...] = ()
+
+    def edit(record: Project) -> Project:
+        nonlocal due
+        # Of the newest record: what was an orphan when we looked may be listed by now, or even given up again.
+        due = _due(record, found, now) if record.serial else ()
+        orphans = dict.fromkeys(leftover.key for leftover in due if leftover.why is Why.ORPHAN)
+        return record.condemn(orphans, timestamp(now))
+
+    index = Index(storage, sleep=sleep, gather=lambda calls: list(in_turn(calls)))
+    index.look([found.name])
+    index.settle(found.name)
+    index.finish([index.change(found.name, edit)])
+    return Garbage(found.name, due)
+
+
+def _delete(storage: Storage, garbage: Garbage, leftover: Leftover) -> Garbage:
+    storage.delete(leftover.entry.key)
+    log.info("deleted %s", leftover.entry.key)
+    return garbage

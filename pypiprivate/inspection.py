@@ -1,0 +1,180 @@
+"""What is wrong with one page or one file, as its project's record says it should be."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import NamedTuple
+
+from . import adopt, artifact, simple
+from .errors import StorageError
+from .findings import Depth, Finding, Kind
+from .model import File
+from .storage.base import IMMUTABLE, MUTABLE, OCTETS, Entry, Headers, Stat, Storage, Stored
+
+#: Of the algorithms that a record may name, those that we compute.
+_ALGORITHMS = ("sha256", "sha384", "sha512", "md5")
+#: What the documents are served with, where a store keeps headers.
+RECORD_HEADERS = Headers(simple.JSON_TYPE, MUTABLE)
+PAGE_HEADERS = Headers(simple.HTML_TYPE, MUTABLE)
+_FILE_HEADERS = Headers(OCTETS, IMMUTABLE)
+
+
+def of_page(key: str, found: Stored | None, serial: int, page: Callable[[], bytes]) -> Iterator[Finding]:
+    """Yield what is wrong with a page.
+
+    :param found: as it was read.
+    :param page: makes it from its record, which has this *serial*.
+    """
+    made_from = simple.page_serial(found.body) if found else None
+    if found is None:
+        yield Finding(Kind.PAGE, key, "there is none")
+    elif made_from is None:
+        yield Finding(Kind.PAGE, key, "another tool wrote it")
+    elif made_from > serial:
+        record = key.removesuffix("html") + "json"
+        yield Finding(Kind.RECORD_OUTDATED, record, f"its serial is {serial}, and the page was made from {made_from}")
+    elif made_from < serial:
+        yield Finding(Kind.PAGE, key, f"it was made from serial {made_from}, and the record is at {serial}")
+    elif found.body != page():
+        yield Finding(Kind.PAGE, key, "it is not what the record of its serial says")
+    yield from of_headers(key, found, PAGE_HEADERS)
+
+
+def of_headers(key: str, found: Stored | Stat | None, expected: Headers) -> Iterator[Finding]:
+    """Yield what an object should be served with, and is not; nothing where there is no object, or the store keeps no headers."""
+    if found and found.headers not in (None, expected):
+        said = found.headers
+        pairs = {
+            "Content-Type": (said.content_type, expected.content_type),
+            "Cache-Control": (said.cache_control, expected.cache_control),
+            "Content-Encoding": (said.content_encoding, expected.content_encoding),
+        }
+        wrong = [f"{name} {is_!r} instead of {should!r}" for name, (is_, should) in pairs.items() if is_ != should]
+        yield Finding(Kind.HEADERS, key, ", ".join(wrong))
+
+
+def announces_sidecar(file: File) -> bool:
+    """Tell whether clients will ask for the file's sidecar (PEP 658)."""
+    return file.core_metadata is not False
+
+
+def is_announced(metadata: bytes, file: File) -> bool:
+    """Tell whether these are the bytes that a record announces as the sidecar of *file*; of one without hash any are."""
+    hashes = file.core_metadata if isinstance(file.core_metadata, Mapping) else {}
+    known = [name for name in _ALGORITHMS if name in hashes]
+    return all(hashlib.new(name, metadata, usedforsecurity=False).hexdigest() == hashes[name] for name in known)
+
+
+def of_file(storage: Storage, project: str, file: File, depth: Depth) -> Iterator[Finding]:
+    """Yield what is wrong with a file that a record lists, and with its sidecar.
+
+    :raises StorageError: the store failed; nothing is taken for absent.
+    """
+    key = f"{project}/{file.key}"
+    if not _lies_here(file):
+        yield Finding(Kind.UNCHECKED, key, "the record says that it lies elsewhere")
+        return
+    found = storage.stat(key)
+    if found is None:
+        yield Finding(Kind.FILE_MISSING, key, "the record lists it, and nothing lies there")
+    else:
+        yield from _of_object(key, file, found)
+    sidecar = storage.get(f"{key}.metadata") if announces_sidecar(file) else None
+    if announces_sidecar(file):
+        yield from _of_sidecar(f"{key}.metadata", file, sidecar)
+    if found and found.size == file.size and depth is Depth.BYTES:
+        yield from _of_bytes(storage, project, file, found, sidecar)
+
+
+def _lies_here(file: File) -> bool:
+    return not {"", ".", ".."} & set(file.key.split("/")) and "\0" not in file.key
+
+
+def _of_object(key: str, file: File, found: Stat) -> Iterator[Finding]:
+    if found.size != file.size:
+        yield Finding(Kind.FILE_DAMAGED, key, f"it has {found.size} bytes, and the record says {file.size}")
+    elif not file.sha256:
+        yield Finding(Kind.UNCHECKED, key, "the record has no sha256 of it")
+    elif found.sha256 not in (None, file.sha256):
+        yield _damaged(key, file, found.sha256)
+    yield from _of_file_headers(key, file, found)
+
+
+def _of_file_headers(key: str, file: File, found: Stat | Stored) -> Iterator[Finding]:
+    """Of a file of an older index only what would spoil it: clients undo an encoding before they hash."""
+    if found.headers and "/" not in file.key:
+        yield from of_headers(key, found, replace(found.headers, content_encoding=""))
+    elif found.headers:
+        # Some stores know better what a .tar.gz is. No proxy minds, as long as it is no text, which may be transformed.
+        said = found.headers.content_type
+        is_right = said.startswith("application/")
+        yield from of_headers(key, found, replace(_FILE_HEADERS, content_type=said) if is_right else _FILE_HEADERS)
+
+
+def _of_sidecar(key: str, file: File, found: Stored | None) -> Iterator[Finding]:
+    if found is None:
+        yield Finding(Kind.SIDECAR_MISSING, key, "the record announces it, and nothing lies there")
+        return
+    if not is_announced(found.body, file):
+        yield Finding(Kind.SIDECAR_DAMAGED, key, "its hash is not the one that the record announces")
+    yield from _of_file_headers(key, file, found)
+
+
+def _of_bytes(storage: Storage, project: str, file: File, found: Stat, sidecar: Stored | None) -> Iterator[Finding]:
+    key, read = f"{project}/{file.key}", read_back(storage, project, file, found)
+    if read is None:
+        yield Finding(Kind.FILE_MISSING, key, "it went away while it was read")
+    elif file.sha256 and read.sha256 != file.sha256:
+        yield _damaged(key, file, read.sha256)
+    elif announces_sidecar(file):
+        yield from _of_metadata(key, file, read.metadata, sidecar)
+
+
+def _of_metadata(key: str, file: File, metadata: bytes | None, sidecar: Stored | None) -> Iterator[Finding]:
+    if metadata is None:
+        yield Finding(Kind.UNCHECKED, key, "its own metadata cannot be read, to be compared with its sidecar")
+    elif not is_announced(metadata, file) or (file.core_metadata is True and sidecar and sidecar.body != metadata):
+        yield Finding(Kind.METADATA_DIFFERS, f"{key}.metadata", "the metadata in the wheel are others")
+
+
+class Read(NamedTuple):
+    """What a file's bytes say: their digest, and a wheel's own metadata, None where they cannot be relied upon."""
+
+    sha256: str
+    metadata: bytes | None
+
+
+def read_back(storage: Storage, project: str, file: File, found: Stat) -> Read | None:
+    """Read a file that lies in storage; None if it went away since it was *found*.
+
+    :raises StorageError: it could not be read, or is not as long as it was.
+    """
+    entry = Entry(f"{project}/{file.key}", found.size, found.modified)
+    try:
+        return _read_wheel(storage, entry, project) if announces_sidecar(file) else _read(storage, entry)
+    except StorageError:
+        if storage.stat(entry.key) is None:
+            return None
+        raise
+
+
+def _read_wheel(storage: Storage, entry: Entry, project: str) -> Read:
+    with suppress(ValueError):  # its name is an inherited one
+        read = artifact.skim_published
+        _, again = adopt.read_found(storage, entry, project, link=None, read=read, sent=lambda _: None)
+        return Read(again.file.sha256, again.metadata)
+    return _read(storage, entry)
+
+
+def _read(storage: Storage, entry: Entry) -> Read:
+    digest = hashlib.sha256()
+    for piece in storage.read(entry.key):
+        digest.update(piece)
+    return Read(digest.hexdigest(), None)
+
+
+def _damaged(key: str, file: File, digest: str) -> Finding:
+    return Finding(Kind.FILE_DAMAGED, key, f"its sha256 is {digest[:12]}…, and the record says {file.sha256[:12]}…")

@@ -1,0 +1,166 @@
+"""Copies releases from one repository to another, by digest: the same bytes under the same names, whole at once.
+
+The target takes them as it takes artifacts: one swap of a record shows all files of a project, and what is there already stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from packaging.version import Version
+
+from . import browse
+from .edits import Target
+from .errors import NotPublished, StorageError
+from .filenames import Identity, parse_filename
+from .index import Gather, Index, concurrently
+from .model import File, Project, url_of
+from .storage.base import Sent, Storage
+
+#: Key of a file in a record: when it was first uploaded, to where it was promoted from.
+ORIGINAL_TIME = "_original-upload-time"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file that another repository offers: see :class:`.publish.Offer`.
+
+    :ivar file: as that repository's record has it. ``metadata``: its sidecar there.
+    """
+
+    origin: Storage
+    project: str
+    file: File
+    identity: Identity
+    metadata: bytes | None
+
+    @property
+    def version(self) -> Version:
+        """The release that it belongs to."""
+        return self.identity.version
+
+    @property
+    def filename(self) -> str:
+        """Its name, the same in both."""
+        return self.file.filename
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of its bytes."""
+        return self.file.sha256
+
+    @property
+    def size(self) -> int:
+        """Number of its bytes."""
+        return self.file.size
+
+    @property
+    def key(self) -> str:
+        """Where it lies in its repository."""
+        return f"{self.project}/{self.file.key}"
+
+    @property
+    def source(self) -> str:
+        """Where it is, for messages."""
+        return f"{self.origin.location}/{self.key}"
+
+    def as_file(self, *, key: str, upload_time: str) -> File:
+        """Describe it as the other record does, but for where it lies and since when."""
+        core_metadata = self.metadata is not None and {"sha256": hashlib.sha256(self.metadata).hexdigest()}
+        original = {ORIGINAL_TIME: self.file.upload_time} if self.file.upload_time else {}
+        return replace(
+            self.file,
+            url=url_of(key),
+            hashes={"sha256": self.sha256},
+            upload_time=upload_time,
+            core_metadata=core_metadata,
+            yanked=False,
+            extra={**original, **self.file.extra},  # where it was promoted before, the very first time stays
+        )
+
+
+def offers(origin: Storage, targets: Iterable[Target], *, gather: Gather = concurrently) -> list[Published]:
+    """Return the files of *targets*, which are releases, that the repository on *origin* offers.
+
+    :raises NotPublished: it does not offer such a release, or has yanked it, or is of an older tool and not adopted yet.
+    :raises StorageError: the store failed, or a sidecar has other bytes than the record says.
+    """
+    files = [(target.project, file) for target in targets for file in _released(origin, target)]
+    return gather([partial(_published, origin, project, file) for project, file in files])
+
+
+def send(offer: Published, storage: Storage, key: str, sent: Sent) -> None:
+    """Store the bytes of *offer*: copied by the store itself where it can, else by way of a temporary file.
+
+    :raises StorageError: they are not what the record says, or the store failed.
+    """
+    copying: Any = getattr(storage, "copy", None)
+    if copying and copying(key, offer.origin, offer.key, sha256=offer.sha256):
+        sent(offer.size)
+        return
+    try:
+        with tempfile.TemporaryDirectory(prefix="pypiprivate-") as directory:
+            path = Path(directory, offer.filename)
+            with path.open("wb") as file:
+                file.writelines(_checked(offer))
+            storage.store(key, path, sha256=offer.sha256, sent=sent)
+    except OSError as error:
+        reason = f"it is copied by way of a temporary directory, and that failed: {error.strerror or error}."
+        raise StorageError(offer.source, reason, hint="Set TMPDIR to where there is room.") from error
+
+
+def _released(origin: Storage, target: Target) -> tuple[File, ...]:
+    record = _record(origin, target.project)
+    files = tuple(file for file in target.select(record) if file in record.files)
+    if not files:
+        hint = f"{target.project} is {record.status.marker} there." if record.withheld else "Its files were deleted there."
+        raise NotPublished(f"file of {target} to promote", origin.location, hint=hint)
+    if yanked := [file.filename for file in files if file.yanked]:
+        hint = "Unyank it there first, if it is to be used."
+        raise NotPublished(f"{target} to promote (its {yanked[0]} is yanked)", origin.location, hint=hint)
+    return files
+
+
+def _record(origin: Storage, name: str) -> Project:
+    index = Index(origin)
+    record = index.project(name)
+    if not record.serial:
+        browse.project(index, name)  # there is none of the name, or it is of an older tool, which wrote no sidecars
+        hint = f"An older tool published it. Adopt it first: pypi-private adopt {name}"
+        raise NotPublished(f"record of {name}", origin.location, hint=hint)
+    return record
+
+
+def _published(origin: Storage, project: str, file: File) -> Published:
+    if "//" in file.url or not file.sha256:
+        raise NotPublished(f"copy of {file.filename} of {project}, of which the record knows the sha256", origin.location)
+    key = f"{project}/{file.key}"
+    return Published(origin, project, file, parse_filename(file.filename, project), _sidecar(origin, key, file))
+
+
+def _sidecar(origin: Storage, key: str, file: File) -> bytes | None:
+    """Only one whose bytes the record vouches for: it will lie under a key that says the wheel's bytes, not its own."""
+    if not isinstance(file.core_metadata, Mapping) or "sha256" not in file.core_metadata:
+        return None
+    metadata = b"".join(origin.read(f"{key}.metadata"))
+    _compare(f"{origin.location}/{key}.metadata", hashlib.sha256(metadata).hexdigest(), file.core_metadata["sha256"])
+    return metadata
+
+
+def _checked(offer: Published) -> Iterator[bytes]:
+    digest = hashlib.sha256()
+    for piece in offer.origin.read(offer.key):
+        digest.update(piece)
+        yield piece
+    _compare(offer.source, digest.hexdigest(), offer.sha256)
+
+
+def _compare(what: str, found: str, expected: str) -> None:
+    if found != expected:
+        raise StorageError(what, "its bytes are not those that the record says.", hint="pypi-private verify --deep says more.")

@@ -1,0 +1,144 @@
+"""Mends what :mod:`.verify` finds and needs no human: pages, the root, sidecars, headers. Never touches a listed file's bytes.
+
+Every document is written by compare-and-swap, from the record that was read, so that it is safe beside running publishers. It
+writes nothing but what was found wrong, and again it writes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from .errors import UnsupportedIndex
+from .findings import MENDABLE, Depth, Finding, Kind, Report
+from .index import Index, Stream, in_turn
+from .inspection import PAGE_HEADERS, RECORD_HEADERS, is_announced, read_back
+from .model import Project
+from .storage.base import Storage, Stored
+from .verify import Counted, State, Tally, counting, examine, examine_root, silently
+
+log = logging.getLogger(__name__)
+
+
+#: Needs no second look: it is mended by a write on condition of what was seen.
+#: A sidecar is not, and may be one that is being deleted.
+_SETTLED = MENDABLE - {Kind.SIDECAR_MISSING, Kind.SIDECAR_DAMAGED}
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What became of what was wrong.
+
+    :ivar report: what was found before.
+    :ivar mended: what is right again.
+    """
+
+    report: Report
+    mended: tuple[Finding, ...]
+
+    @property
+    def left(self) -> tuple[Finding, ...]:
+        """What is still broken, and needs a human."""
+        mended = set(self.mended)
+        return tuple(finding for finding in self.report.findings if finding.is_broken and finding not in mended)
+
+
+def preview(report: Report) -> Repair:
+    """Say what :func:`repair` would mend of what was found. Whether a sidecar can be rebuilt only the wheel itself tells."""
+    return Repair(report, tuple(finding for finding in report.findings if finding.kind in MENDABLE))
+
+
+def repair(
+    storage: Storage,
+    names: Sequence[str] = (),
+    *,
+    depth: Depth = Depth.FILES,
+    sleep: Callable[[float], None] = time.sleep,
+    stream: Stream = in_turn,
+    counted: Counted = silently,
+) -> Repair:
+    """Verify the index, and mend what can be mended.
+
+    Arguments and errors are as of :func:`.verify.verify`; running the same command again is safe.
+
+    :param depth: ``DOCUMENTS``: pages and root, from the records alone.
+    :param sleep: waits for so many seconds.
+    """
+    index = Index(storage, sleep=sleep, gather=lambda calls: list(in_turn(calls)))
+    tally, mended = Tally(depth), list[Finding]()
+    states = examine(storage, names, depth=depth, stream=stream, settled=_SETTLED)
+    results = stream(partial(_mend, index, state) for state in _probed(index, states))
+    for state, right in counting(storage, names, results, counted):
+        tally.add(state)
+        mended += right
+    findings = examine_root(storage, tally, names, stream=stream)
+    mended += _mend_root(index, findings, tally, names)
+    return Repair(tally.report(findings), tuple(mended))
+
+
+def _probed(index: Index, states: Iterable[State]) -> Iterable[State]:
+    """Once, and before the first write: does the store honour conditions?"""
+    for state in states:
+        if any(finding.kind in MENDABLE for finding in state.findings):
+            index.probe()
+        yield state
+
+
+def _mend(index: Index, state: State) -> tuple[State, list[Finding]]:
+    wrong = (finding for finding in state.findings if finding.kind in MENDABLE)
+    try:
+        return state, [finding for finding in wrong if state.project and _is_mended(index, state.project, state.page, finding)]
+    except UnsupportedIndex as error:  # a page of another tool lists what would be lost
+        log.warning("%s is left as it is: %s", state.name, error)
+        return state, []
+
+
+def _is_mended(index: Index, project: Project, page: Stored | None, finding: Finding) -> bool:
+    if finding.kind is Kind.PAGE:
+        index.mend(project, page)
+        return True
+    if finding.kind is Kind.HEADERS:
+        return _mend_headers(index, finding.key)
+    return _mend_sidecar(index.storage, project, finding.key)
+
+
+def _mend_headers(index: Index, key: str) -> bool:
+    documents = {"index.json": RECORD_HEADERS, "index.html": PAGE_HEADERS}
+    if headers := documents.get(key.rpartition("/")[2]):
+        index.relabel(key, headers)
+        return True
+    relabel: Any = getattr(index.storage, "relabel", None)
+    return bool(relabel and relabel(key))
+
+
+def _mend_sidecar(storage: Storage, project: Project, key: str) -> bool:
+    """From the wheel itself, where its bytes are the listed ones and its metadata those that are announced."""
+    wheel = key.removesuffix(".metadata")
+    file = next(file for file in project.held_files if f"{project.name}/{file.key}" == wheel)
+    found = storage.stat(wheel)
+    if found is None or found.size != file.size:
+        return False
+    read = read_back(storage, project.name, file, found)
+    if read is None or read.metadata is None or read.sha256 != file.sha256 or not is_announced(read.metadata, file):
+        return False
+    storage.store(key, read.metadata, sha256=hashlib.sha256(read.metadata).hexdigest())
+    log.info("stored %s", key)
+    return True
+
+
+def _mend_root(index: Index, findings: Sequence[Finding], tally: Tally, names: Sequence[str]) -> list[Finding]:
+    kinds = {finding.kind for finding in findings}
+    if Kind.ROOT in kinds and names:
+        index.enlist(names)  # it is made from every directory that has a page, not from these alone
+    elif Kind.ROOT in kinds:
+        index.mend_root((*tally.listed, *tally.paged))
+    elif kinds & {Kind.PAGE, Kind.UNLISTED}:
+        index.mend_root([finding.key.rstrip("/") for finding in findings if finding.kind is Kind.UNLISTED])
+    for finding in (finding for finding in findings if finding.kind is Kind.HEADERS):
+        _mend_headers(index, finding.key)
+    return [finding for finding in findings if finding.kind in MENDABLE]

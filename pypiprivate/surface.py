@@ -1,0 +1,62 @@
+"""What every surface does alike, be it a command, a program or a hook: publish or preview, and show what we log meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import progress, report
+from .errors import printable
+from .publish import Receipt
+from .repository import Repository
+
+
+@dataclass(frozen=True)
+class Told:
+    """What came of it: a receipt for each file, and the same in lines for people."""
+
+    receipts: tuple[Receipt, ...]
+    lines: tuple[str, ...]
+
+
+def publish(repository: Repository, paths: Iterable[Path]) -> Told:
+    """Publish the files, and show how far it is on a terminal.
+
+    :raises PypiPrivateError: see :meth:`.Repository.publish`.
+    """
+    with progress.shown_on(sys.stderr) as shown:
+        receipts = repository.publish(paths, progress=shown)
+    return Told(receipts, tuple(report.lines(receipts, repository.storage.location, repository.settings.index_url)))
+
+
+def preview(repository: Repository, paths: Iterable[Path]) -> Told:
+    """Say what :func:`publish` would do, and write nothing. Arguments, results and errors are the same."""
+    receipts = repository.preview(paths)
+    return Told(receipts, tuple(report.intentions(receipts, repository.storage.location)))
+
+
+@contextmanager
+def logged_by(handler: logging.Handler) -> Iterator[None]:
+    """Give what we log to *handler* alone, on one line and without control characters."""
+    ours = logging.getLogger(__package__)
+    level, propagate, others = ours.level, ours.propagate, ours.handlers
+    handler.setFormatter(OneLine("%(message)s"))
+    ours.handlers, ours.propagate = [handler], False
+    ours.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        ours.handlers, ours.propagate = others, propagate
+        ours.setLevel(level)
+
+
+class OneLine(logging.Formatter):
+    """Formats what is logged so that no file name or answer of a server can steer the terminal or forge a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record on one line and without control characters."""
+        return printable(super().format(record))

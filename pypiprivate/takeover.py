@@ -1,0 +1,353 @@
+"""Takes over an index that another tool wrote: in place, or copied from where it lies in another layout.
+
+A survey comes first, see :mod:`.survey`. Then each project by itself: all its files are read before the first of them is written
+down, one swap of its record shows them all, and its page follows; the root comes last. Nothing of the older index is removed,
+every step is idempotent, and running the same command again finishes what was begun.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from packaging.version import Version
+
+from . import adopt, artifact, promote
+from .adopt import Found, Reader
+from .errors import ArtifactDeleted, ProjectClosed, UnsupportedIndex
+from .filenames import Identity
+from .index import Gather, Index, concurrently
+from .model import Existing, File, Outcome, Project, url_of
+from .publish import Receipt, publish
+from .publish import preview as preview_of_publish
+from .storage.base import Sent, Storage
+from .survey import Candidate, Kind, Remark, Survey
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: Projects, or files, that are copied by one publish: the root is written once for all of them.
+_PROJECTS, _FILES = 32, 256
+
+
+class Taken(NamedTuple):
+    """A file that the repository has now, and had not before."""
+
+    project: str
+    filename: str
+    sha256: str
+    size: int
+    in_place: bool
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """What a takeover came to; in a preview, what it would come to.
+
+    :ivar taken: the files that are new in the repository.
+    :ivar present: how many were there before.
+    """
+
+    taken: tuple[Taken, ...] = ()
+    present: int = 0
+    remarks: tuple[Remark, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every release file of the older index is offered now."""
+        return not any(remark.kind is Kind.REFUSED for remark in self.remarks)
+
+
+def take(
+    found: Survey,
+    storage: Storage,
+    *,
+    read: Reader = artifact.skim_published,
+    sent: Sent = lambda _: None,
+    sleep: Callable[[float], None] = time.sleep,
+    gather: Gather = concurrently,
+) -> Adoption:
+    """Take over what a survey found.
+
+    :param storage: the repository; that of the survey, if it was of files in place.
+    :param read: how thoroughly a file is read.
+    :param sent: is told of bytes read, from any thread.
+    :raises StorageError: a store failed; running the same command again is safe.
+    :raises UnsupportedIndex: the root cannot be understood. A project that cannot is left as it is, and remarked upon.
+    """
+    index = Index(storage, sleep=sleep, gather=gather if len(found.in_place) == 1 else _in_turn)
+    if found.files > len(found.copies):
+        index.probe()
+    done = gather([partial(_take_in, index, name, read, sent) for name in found.in_place])
+    if recorded := [name for name, each in zip(found.in_place, done, strict=True) if each.recorded]:
+        index.enlist(recorded)
+    done += gather([partial(_copy, storage, batch, read, sent, sleep) for batch in _batches(found.copies)])
+    return _summed(found, done)
+
+
+def preview(
+    found: Survey,
+    storage: Storage,
+    *,
+    read: Reader = artifact.skim_published,
+    sent: Sent = lambda _: None,
+    gather: Gather = concurrently,
+) -> Adoption:
+    """Say what :func:`take` would do, and write nothing. Arguments, results and errors are the same."""
+    done = gather([partial(_would_take_in, storage, name, read, sent) for name in found.in_place])
+    done += gather([partial(_would_copy, storage, batch, read, sent) for batch in _batches(found.copies)])
+    return _summed(found, done)
+
+
+@dataclass(frozen=True)
+class _Done:
+    taken: tuple[Taken, ...] = ()
+    present: int = 0
+    remarks: tuple[Remark, ...] = ()
+    recorded: bool = False
+
+
+def _in_turn(calls: Sequence[Callable[[], T]], /) -> list[T]:
+    return [call() for call in calls]
+
+
+def _summed(found: Survey, done: Sequence[_Done]) -> Adoption:
+    return Adoption(
+        tuple(taken for each in done for taken in each.taken),
+        sum(each.present for each in done),
+        (*found.remarks, *(remark for each in done for remark in each.remarks)),
+    )
+
+
+def _take_in(index: Index, name: str, read: Reader, sent: Sent) -> _Done:
+    try:
+        before = index.read(name)
+        findings = adopt.find(index.storage, before, read=read, sent=sent)
+        after, left_out = index.take_in(name, findings.found) if findings.found else (before, ())
+        index.told((*findings.warnings, *left_out))
+        if after.serial:
+            index.derive(after)
+    except UnsupportedIndex as error:
+        return _refused(name, error)
+    return _adopted(before, (after, left_out), findings)
+
+
+def _would_take_in(storage: Storage, name: str, read: Reader, sent: Sent) -> _Done:
+    try:
+        before = Index(storage, gather=_in_turn).read(name)
+        findings = adopt.find(storage, before, read=read, sent=sent)
+    except UnsupportedIndex as error:
+        return _refused(name, error)
+    return _adopted(before, before.adopt(found.file for found in findings.found), findings)
+
+
+def _adopted(before: Project, adopted: tuple[Project, tuple[str, ...]], findings: adopt.Findings) -> _Done:
+    after, left_out = adopted
+    name, held = after.name, {file.key for file in after.held_files}
+    missing = [found.file for found in findings.found if found.file.key not in held]
+    remarks = [Remark(Kind.LEFT_OUT, name, filename, reason) for filename, reason in findings.left_alone.items()]
+    for file, said in zip(missing, left_out, strict=True):
+        remarks.append(Remark(Kind.LEFT_OUT, name, file.filename, said.partition(": ")[2]))
+    taken = tuple(found for found in findings.found if found.file.key in held)
+    return _Done(
+        tuple(Taken(name, found.file.filename, found.file.sha256, found.file.size, in_place=True) for found in taken),
+        sum(1 for file in before.held_files if "/" not in file.key),
+        (*remarks, *_strange(name, taken)),
+        recorded=after.serial > 0,
+    )
+
+
+def _strange(project: str, found: Iterable[Found]) -> Iterator[Remark]:
+    for each in found:
+        yield from (Remark(Kind.STRANGE, project, each.file.filename, warning) for warning in each.warnings)
+
+
+def _refused(name: str, error: UnsupportedIndex) -> _Done:
+    log.debug("%s is left as it is: %s", name, error)
+    return _Done(remarks=(Remark(Kind.REFUSED, name, error.key, f"{error.reason}; the project is left as it is"),))
+
+
+# -- copies -------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """A file of another index, read: see :class:`.publish.Offer`, and :func:`.promote.send`, which stores it."""
+
+    origin: Storage
+    key: str
+    identity: Identity
+    file: File
+    metadata: bytes | None
+
+    @property
+    def project(self) -> str:
+        return self.identity.project
+
+    @property
+    def version(self) -> Version:
+        return self.identity.version
+
+    @property
+    def filename(self) -> str:
+        return self.file.filename
+
+    @property
+    def sha256(self) -> str:
+        return self.file.sha256
+
+    @property
+    def size(self) -> int:
+        return self.file.size
+
+    @property
+    def source(self) -> str:
+        return f"{self.origin.location}/{self.key}"
+
+    def as_file(self, *, key: str, upload_time: str) -> File:  # noqa: ARG002  it keeps its own
+        return replace(self.file, url=url_of(key))
+
+
+def _batches(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
+    """Files of some projects at once; never a part of those of a project."""
+    batch: list[Candidate] = []
+    projects = 0
+    for at, candidate in enumerate(candidates):
+        if at == 0 or candidate.project != candidates[at - 1].project:
+            if projects == _PROJECTS or len(batch) >= _FILES:
+                yield batch
+                batch, projects = [], 0
+            projects += 1
+        batch.append(candidate)
+    if batch:
+        yield batch
+
+
+def _copy(storage: Storage, batch: Sequence[Candidate], read: Reader, sent: Sent, sleep: Callable[[float], None]) -> _Done:
+    seen = _Batch.of(storage, batch, read, sent)
+    _finish(storage, seen.complete(), sleep)
+    act = partial(publish, storage=storage, existing=Existing.KEEP, send=promote.send, sleep=sleep, gather=_in_turn)
+    return _offered(seen, act)
+
+
+def _would_copy(storage: Storage, batch: Sequence[Candidate], read: Reader, sent: Sent) -> _Done:
+    act = partial(preview_of_publish, storage=storage, existing=Existing.KEEP, gather=_in_turn)
+    return _offered(_Batch.of(storage, batch, read, sent), act)
+
+
+def _finish(storage: Storage, names: Sequence[str], sleep: Callable[[float], None]) -> None:
+    """Bring pages and root up to what an earlier run wrote down, where this one has nothing to add."""
+    index = Index(storage, sleep=sleep, gather=_in_turn)
+    index.look(names)
+    for name in names:
+        index.settle(name)
+    index.finish([index.project(name) for name in names])
+
+
+@dataclass
+class _Batch:
+    """The files of some projects, read; of those that the repository has already nothing more is wanted."""
+
+    storage: Storage
+    offers: list[_Copy] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+    present: int = 0
+    held: dict[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, storage: Storage, candidates: Iterable[Candidate], read: Reader, sent: Sent) -> _Batch:
+        batch = cls(storage)
+        for candidate in candidates:
+            try:
+                batch.add(candidate, read, sent)
+            except UnsupportedIndex as error:
+                batch.refuse(candidate.project, candidate.filename, str(error))
+        batch.leave_out_twins()
+        return batch
+
+    def add(self, candidate: Candidate, read: Reader, sent: Sent) -> None:
+        sha256 = candidate.link.hashes.get("sha256") if candidate.link else None
+        if (candidate.filename, sha256) in self.holds(candidate.project):
+            # The older index says which bytes it has, and these are here: a takeover that was interrupted reads nothing twice.
+            self.present += 1
+            sent(candidate.entry.size)
+            return
+        identity, found = adopt.read_found(
+            candidate.origin, candidate.entry, candidate.project, link=candidate.link, read=read, sent=sent
+        )
+        if (found.file.filename, found.file.sha256) in self.holds(identity.project):
+            self.present += 1
+            return
+        self.remarks += _strange(identity.project, [found])
+        self.offers.append(_Copy(candidate.origin, candidate.entry.key, identity, found.file, found.metadata))
+
+    def holds(self, project: str) -> frozenset[tuple[str, str]]:
+        """File names and digests of what the repository has of a project."""
+        if project not in self.held:
+            record = Index(self.storage).project(project)
+            self.held[project] = frozenset((file.filename, file.sha256) for file in record.held_files)
+        return self.held[project]
+
+    def complete(self) -> list[str]:
+        """Names of projects of which there are files, but none to add."""
+        return sorted({name for name, files in self.held.items() if files} - {offer.project for offer in self.offers})
+
+    def leave_out_twins(self) -> None:
+        """Of one release file with different bytes nobody knows which are right, and what is published stays for ever."""
+        twins: dict[Identity, list[_Copy]] = {}
+        for offer in self.offers:
+            twins.setdefault(offer.identity, []).append(offer)
+        for group in twins.values():
+            first, *others = group
+            if len({offer.sha256 for offer in group}) > 1:
+                places = ", ".join(offer.source for offer in group)
+                for offer in group:
+                    self.refuse(offer.project, offer.filename, f"it is there more than once with different bytes: {places}")
+                self.offers = [offer for offer in self.offers if offer not in group]
+            for offer in others if first in self.offers else ():
+                self.remarks.append(Remark(Kind.LEFT_OUT, offer.project, offer.filename, f"it is the same as {first.source}"))
+                self.offers.remove(offer)
+
+    def refuse(self, project: str, filename: str, said: str) -> None:
+        self.remarks.append(Remark(Kind.REFUSED, project, filename, said))
+
+
+def _offered(batch: _Batch, act: Callable[[Sequence[_Copy]], Sequence[Receipt]]) -> _Done:
+    offers = batch.offers
+    while True:
+        try:
+            receipts = act(offers)
+        except (ArtifactDeleted, ProjectClosed, UnsupportedIndex) as error:
+            closed = _closed(offers, error)
+            for offer in closed:
+                batch.refuse(offer.project, offer.filename, str(error))
+            offers = [offer for offer in offers if offer not in closed]
+        else:
+            return _copied(batch, receipts)
+
+
+def _closed(offers: Sequence[_Copy], error: ArtifactDeleted | ProjectClosed | UnsupportedIndex) -> list[_Copy]:
+    """The offers that an error is about; it is raised if that is the repository as a whole."""
+    project = error.key.partition("/")[0] if isinstance(error, UnsupportedIndex) else error.project
+    filename = error.filename if isinstance(error, ArtifactDeleted) else None
+    closed = [offer for offer in offers if offer.project == project and offer.filename == (filename or offer.filename)]
+    if not closed:
+        raise error
+    return closed
+
+
+def _copied(batch: _Batch, receipts: Iterable[Receipt]) -> _Done:
+    taken, present = list[Taken](), batch.present
+    for receipt in receipts:
+        if receipt.outcome is Outcome.PUBLISHED:
+            taken.append(Taken(receipt.project, receipt.filename, receipt.sha256, receipt.size, in_place=False))
+        elif receipt.outcome is Outcome.PRESENT:
+            present += 1
+        else:
+            batch.refuse(receipt.project, receipt.filename, "the repository has a file of this name with other bytes")
+    return _Done(tuple(taken), present, tuple(batch.remarks))

@@ -1,0 +1,318 @@
+"""Checks every promise of an index on what really lies there. Writes nothing.
+
+Beside running publishers, too: what seems broken of a project is looked at again if its documents have changed meanwhile. A store
+that fails is an error, and never a finding.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain, groupby
+from typing import TypeAlias, TypeVar
+
+from . import simple
+from .errors import NotPublished, UnsupportedIndex
+from .filenames import is_normalized
+from .findings import NOTES, Depth, Finding, Kind, Report
+from .index import Stream, in_turn
+from .inspection import RECORD_HEADERS, of_file, of_headers, of_page
+from .listing import Directory, Why, directories, directory, leftovers, names_alone
+from .model import File, Project, ProjectList, Used
+from .storage.base import Storage, Stored
+
+T = TypeVar("T")
+
+#: How often documents that keep changing are looked at.
+_LOOKS = 3
+
+
+@dataclass(frozen=True)
+class State:
+    """A project as it was seen.
+
+    :ivar record: as it was read, None where there is none. ``page``: the same.
+    :ivar project: what the record says, None where it says nothing.
+    :ivar files: how many files of it were looked at.
+    """
+
+    directory: Directory
+    record: Stored | None
+    page: Stored | None
+    project: Project | None = None
+    fault: str = ""
+    files: int = 0
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The project's normalised name, or that of a directory that is none's."""
+        return self.directory.name
+
+
+@dataclass
+class Tally:
+    """Adds up what is seen; ``listed``: projects with a record, ``paged``: those with a page, too."""
+
+    depth: Depth
+    files: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    listed: list[str] = field(default_factory=list)
+    paged: list[str] = field(default_factory=list)
+
+    def add(self, state: State) -> None:
+        """Count a project."""
+        self.files += state.files
+        self.findings += state.findings
+        if state.record:
+            self.listed.append(state.name)
+        elif state.page:
+            self.paged.append(state.name)
+
+    def report(self, findings: Iterable[Finding] = ()) -> Report:
+        """Return the report, with *findings* about the root."""
+        return Report(self.depth, len(self.listed) + len(self.paged), self.files, (*self.findings, *findings))
+
+
+#: Is told how many projects were looked at, and how many there may be.
+Counted: TypeAlias = Callable[[int, int], object]
+
+
+def silently(_done: int, _all: int) -> None:
+    """Show no progress."""
+
+
+def verify(
+    storage: Storage,
+    names: Sequence[str] = (),
+    *,
+    depth: Depth = Depth.FILES,
+    stream: Stream = in_turn,
+    counted: Counted = silently,
+) -> Report:
+    """Check the promises of the index on what lies there.
+
+    :param names: normalised; of none: all projects, and what else lies there.
+    :param stream: runs calls, at once or in turn.
+    :param counted: is told how far it is.
+    :raises NotPublished: there is no such project.
+    :raises StorageError: the store failed; nothing is taken for absent.
+    """
+    tally = Tally(depth)
+    for state in counting(storage, names, examine(storage, names, depth=depth, stream=stream), counted):
+        tally.add(state)
+    return tally.report(examine_root(storage, tally, names, stream=stream))
+
+
+def counting(storage: Storage, names: Sequence[str], states: Iterable[T], counted: Counted) -> Iterator[T]:
+    """Pass *states* on, one for each project, and tell *counted* how far that is."""
+    expected = len(names) or _count_listed(storage)
+    counted(0, expected)
+    for done, state in enumerate(states, 1):
+        yield state
+        counted(done, max(done, expected))
+
+
+def _count_listed(storage: Storage) -> int:
+    """Only a guess, so that it may fail: what is wrong with the root is said in its turn."""
+    stored = storage.get(simple.ROOT_RECORD)
+    with suppress(UnsupportedIndex):
+        return len(simple.root_from_json(stored.body).projects) if stored else 0
+    return 0
+
+
+def examine(
+    storage: Storage,
+    names: Sequence[str] = (),
+    *,
+    depth: Depth = Depth.FILES,
+    stream: Stream = in_turn,
+    settled: Collection[Kind] = (),
+) -> Iterator[State]:
+    """Yield each project as it is, with what was found wrong with it. Arguments and errors are as of :func:`verify`.
+
+    :param settled: kinds that count at first sight; for others a project is looked at again if others are at work on it.
+    """
+    list_ = names_alone if depth is Depth.DOCUMENTS else directories
+    looks = stream(partial(_look, storage, found) for found in list_(storage, names, stream))
+    parts = stream(check for state in looks for check in _checks(storage, state, depth))
+    states = (_together(state, parts) for state, parts in groupby(parts, key=lambda part: part[0]))
+    doubtful = frozenset(Kind) - NOTES - frozenset(settled)
+    return stream(partial(_confirmed, storage, state, depth, doubtful) for state in states)
+
+
+def examine_root(storage: Storage, tally: Tally, names: Sequence[str] = (), *, stream: Stream = in_turn) -> tuple[Finding, ...]:
+    """Check root record and root page against the projects that were seen. Arguments and errors are as of :func:`verify`."""
+    for _ in range(_LOOKS):
+        # After the projects: a project's record comes before its place in the root.
+        root = _look_at_root(storage)
+        findings = tuple(_of_root(storage, root, tally, names, stream))
+        if not findings or root == _look_at_root(storage):
+            break
+    return findings
+
+
+def _look_at_root(storage: Storage) -> tuple[Stored | None, Stored | None]:
+    return storage.get(simple.ROOT_RECORD), storage.get(simple.ROOT_PAGE)
+
+
+# -- a project's documents ----------------------------------------------------------------------------------------------------
+
+_Part: TypeAlias = tuple[State, list[Finding]]
+
+
+def _look(storage: Storage, found: Directory) -> State:
+    if not is_normalized(found.name):
+        return State(found, None, None)
+    record, page = storage.get(simple.record_key(found.name)), storage.get(simple.page_key(found.name))
+    try:
+        project = simple.project_from_json(record.body, found.name) if record else None
+    except UnsupportedIndex as error:
+        return State(found, record, page, fault=error.reason)
+    return State(found, record, page, project)
+
+
+def _checks(storage: Storage, state: State, depth: Depth) -> Iterator[Callable[[], _Part]]:
+    """One call for the documents, and one for each file, so that a project of thousands is not one long call."""
+    yield lambda: (state, list(_of_documents(state, depth)))
+    if state.project and depth is not Depth.DOCUMENTS:
+        for file in state.project.held_files:
+            yield partial(_check_file, storage, state, file, depth)
+
+
+def _check_file(storage: Storage, state: State, file: File, depth: Depth) -> _Part:
+    return state, list(of_file(storage, state.name, file, depth))
+
+
+def _together(state: State, parts: Iterable[_Part]) -> State:
+    lists = [findings for _, findings in parts]
+    return replace(state, files=len(lists) - 1, findings=tuple(chain.from_iterable(lists)))
+
+
+def _confirmed(storage: Storage, state: State, depth: Depth, doubtful: Collection[Kind]) -> State:
+    """What is wrong counts if the documents are still those that it was seen in; else others are at work, and we look again."""
+    for _ in range(_LOOKS):
+        if not any(finding.kind in doubtful for finding in state.findings) or _is_unchanged(storage, state):
+            break
+        state = _look(storage, state.directory if depth is Depth.DOCUMENTS else directory(storage, state.name))
+        state = _together(state, [check() for check in _checks(storage, state, depth)])
+    return state
+
+
+def _is_unchanged(storage: Storage, state: State) -> bool:
+    record, page = storage.get(simple.record_key(state.name)), storage.get(simple.page_key(state.name))
+    return (record, page) == (state.record, state.page)
+
+
+def _of_documents(state: State, depth: Depth) -> Iterator[Finding]:
+    if not is_normalized(state.name):
+        yield from _of_foreign(state.directory)
+    elif state.fault:
+        yield Finding(Kind.RECORD_UNREADABLE, simple.record_key(state.name), state.fault)
+    elif state.project is None:
+        yield from _without_record(state)
+    else:
+        page = partial(simple.project_to_html, state.project)
+        yield from of_page(simple.page_key(state.name), state.page, state.project.serial, page)
+        yield from of_headers(simple.record_key(state.name), state.record, RECORD_HEADERS)
+        if depth is not Depth.DOCUMENTS:
+            yield from _of_contradictions(state.project)
+            yield from _of_leftovers(state.project, state.directory)
+
+
+def _of_foreign(found: Directory) -> Iterator[Finding]:
+    keys = [entry.key for entry in found.entries if entry.key not in (simple.ROOT_RECORD, simple.ROOT_PAGE)]
+    if found.name and keys:
+        yield Finding(Kind.FOREIGN, f"{found.name}/", f"no project has this name; {_objects(len(keys))}")
+    elif keys:
+        yield from (Finding(Kind.FOREIGN, key, "it lies right in the root of the repository") for key in keys)
+
+
+def _without_record(state: State) -> Iterator[Finding]:
+    if state.page is None:
+        if count := len(state.directory.entries):
+            yield Finding(Kind.ORPHAN, f"{state.name}/", f"neither record nor page; {_objects(count)}")
+    elif (serial := simple.page_serial(state.page.body)) is None:
+        yield Finding(
+            Kind.NOT_ADOPTED, f"{state.name}/", f"a page of another tool and no record; {_objects(len(state.directory.entries))}"
+        )
+    else:
+        yield Finding(Kind.RECORD_MISSING, simple.record_key(state.name), f"the page beside it was made from serial {serial}")
+
+
+def _objects(count: int) -> str:
+    return f"{count} object{'s' * (count != 1)}"
+
+
+def _of_contradictions(project: Project) -> Iterator[Finding]:
+    """What an edit of ours never writes."""
+    used = {used.directory for used in project.used}
+    names = Counter(file.filename for file in project.held_files)
+    for file in project.held_files:
+        if names[file.filename] > 1:
+            problem = f"the record lists {names[file.filename]} files of this name"
+        elif used and Used(file.key, "").directory in used:
+            problem = "the record lists it, and among the keys that were given up, too"
+        elif (version := project.version_of(file.filename)) and str(version) not in project.versions:
+            problem = f"the record does not count {version} among the project's versions"
+        else:
+            continue
+        yield Finding(Kind.RECORD_CONTRADICTORY, f"{project.name}/{file.key}", problem)
+
+
+_LEFTOVERS = {
+    Why.GIVEN_UP: (Kind.GIVEN_UP, "given up on {since}; {size} bytes"),
+    Why.ORPHAN: (Kind.ORPHAN, "stored on {since}, and listed by no record; {size} bytes"),
+    Why.FOREIGN: (Kind.FOREIGN, "the project's record does not know it"),
+}
+
+
+def _of_leftovers(project: Project, found: Directory) -> Iterator[Finding]:
+    for leftover in leftovers(project, found.entries):
+        kind, problem = _LEFTOVERS[leftover.why]
+        yield Finding(kind, leftover.entry.key, problem.format(since=leftover.since[:10], size=leftover.entry.size))
+
+
+# -- the root -----------------------------------------------------------------------------------------------------------------
+
+
+def _of_root(
+    storage: Storage, documents: tuple[Stored | None, Stored | None], tally: Tally, names: Sequence[str], stream: Stream
+) -> Iterator[Finding]:
+    record, page = documents
+    try:
+        root = simple.root_from_json(record.body) if record else ProjectList()
+    except UnsupportedIndex as error:
+        yield Finding(Kind.RECORD_UNREADABLE, simple.ROOT_RECORD, error.reason)
+        return
+    yield from _of_ghosts(storage, root, {*tally.listed, *tally.paged}, names, stream)
+    if record:
+        yield from of_page(simple.ROOT_PAGE, page, root.serial, partial(simple.root_to_html, root))
+        yield from of_headers(simple.ROOT_RECORD, record, RECORD_HEADERS)
+        unlisted = [name for name in tally.listed if name not in root.projects]
+        yield from (Finding(Kind.UNLISTED, f"{name}/", "it has a record, and the root does not name it") for name in unlisted)
+    elif tally.listed or (page and simple.page_serial(page.body) is not None):
+        yield Finding(Kind.ROOT, simple.ROOT_RECORD, f"there is none, and there are {len(tally.listed)} projects with a record")
+
+
+def _of_ghosts(
+    storage: Storage, root: ProjectList, seen: Collection[str], names: Sequence[str], stream: Stream
+) -> Iterator[Finding]:
+    """Names whose page clients do not find, and may ask another index for."""
+    for name in names:
+        if name not in seen and name not in root.projects:
+            raise NotPublished(f"project {name}", storage.location)
+    unseen = [name for name in names or root.projects if name not in seen]
+    # A project may have come since we listed what there is.
+    absent = stream(partial(_is_absent, storage, name) for name in unseen)
+    for name in (name for name, is_absent in zip(unseen, absent, strict=True) if is_absent):
+        yield Finding(
+            Kind.RECORD_MISSING, simple.record_key(name), "the root names this project, and it has neither record nor page"
+        )
+
+
+def _is_absent(storage: Storage, name: str) -> bool:
+    return storage.get(simple.record_key(name)) is None and storage.get(simple.page_key(name)) is None
