@@ -9,18 +9,16 @@ from contextlib import suppress
 
 def main() -> int:
     """Run the program on the arguments of this process and return its exit code."""
-    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
-    handlers = [signal.signal(number, _leave) for number in numbers]
-    # To import what it needs takes longer than many a command.
+    for number in [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]:
+        signal.signal(number, _leave)
+    # To import what it needs takes longer than many a command. What is interruptible in another way says so while it runs.
     from . import cli
 
-    for number, handler in zip(numbers, handlers, strict=True):
-        signal.signal(number, handler)
     return cli.main()
 
 
 def _leave(_number: int, _frame: object) -> None:
-    """Imports may turn an exception into another one, so none is raised; nothing was done yet."""
+    """Imports may turn an exception into another one, so none is raised; nothing was done yet, or everything."""
     with suppress(OSError):
         os.write(2, b"interrupted. Running the same command again is safe.\n")
     os._exit(1)

@@ -68,7 +68,8 @@ def find(storage: Storage, project: Project, *, read: Reader = artifact.skim_pub
 
     :param sent: is told of bytes read.
     :raises StorageError: the directory or a file in it could not be read; nothing is taken for absent.
-    :raises UnsupportedIndex: the older page lists files that lie elsewhere, and a new page would lose them.
+    :raises UnsupportedIndex: the older page lists files that lie elsewhere, and a new page would lose them; or one with another
+        sha256 than it has, which the new page would not say any more.
     """
     entries = {entry.key: entry for entry in storage.list(f"{project.name}/")}
     lying = simple.legacy_filenames(project.name, entries)
@@ -111,12 +112,16 @@ def read_found(
     :param sent: is told of bytes read.
     :return: what it is, which the metadata of an sdist with an old name tell, and the file.
     :raises StorageError: it could not be read, or changed meanwhile.
+    :raises UnsupportedIndex: the older index says another sha256 than its bytes have.
     """
     link = link or _NO_LINK
     filename = entry.key.rpartition("/")[2]
     with _fetched(storage, entry, sent) as file:
         artifact = read(file, filename, project)
         digests = {"sha256": artifact.sha256} | {name: _digest(file, name) for name in link.hashes if name != "sha256"}
+    if link.hashes.get("sha256", artifact.sha256) != artifact.sha256:
+        reason = "the older index says another sha256 than its bytes have, for which installers refuse it"
+        raise UnsupportedIndex(entry.key, reason)
     said = artifact.as_file(key=filename, upload_time=timestamp(entry.modified))
     warnings = (*artifact.warnings, *link.contradicts(said, digests))
     return artifact.identity, Found(link.describe(said, digests), artifact.metadata, warnings)

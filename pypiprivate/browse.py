@@ -12,8 +12,9 @@ from packaging.metadata import RawMetadata, parse_email
 
 from . import simple
 from .errors import NotPublished
+from .filenames import is_normalized
 from .index import WORKERS, Index, streaming
-from .model import Project
+from .model import File, Project
 from .releases import Release, newest
 from .storage.base import Storage
 
@@ -32,11 +33,13 @@ class Hit:
 def projects(storage: Storage) -> tuple[str, ...]:
     """Return the normalised names of all projects, sorted: from the root record, or the directories of an older index.
 
+    What an inherited root record names otherwise has no directory of ours, and is left out.
+
     :raises StorageError: they could not be read.
     """
     stored = storage.get(simple.ROOT_RECORD)
     if stored:
-        return tuple(sorted(simple.root_from_json(stored.body).projects))
+        return tuple(sorted(filter(is_normalized, simple.root_from_json(stored.body).projects)))
     return simple.projects_with_page(entry.key for entry in storage.list(""))
 
 
@@ -55,18 +58,20 @@ def project(index: Index, name: str) -> Project:
 
 
 def metadata(storage: Storage, record: Project, release: Release) -> RawMetadata | None:
-    """Return the core metadata of a release, from the sidecar of its first wheel; None where it has none.
+    """Return the core metadata of a release, from the sidecar of its first wheel; None where it has none, or it is lost.
 
     :raises StorageError: the sidecar could not be read.
     """
-    wheel = next((file for file in release.files if file.core_metadata and "//" not in file.url), None)
-    if wheel is None:
-        return None
-    sidecar = f"{record.name}/{wheel.key}.metadata"
+    wheel = next((file for file in release.files if file.core_metadata and lies_here(file)), None)
     # A wheel of an older index gets its sidecar when it is adopted.
-    if "/" not in wheel.key and storage.stat(sidecar) is None:
-        return None
-    return parse_email(b"".join(storage.read(sidecar)))[0]
+    sidecar = storage.get(f"{record.name}/{wheel.key}.metadata") if wheel else None
+    return parse_email(sidecar.body)[0] if sidecar else None
+
+
+def lies_here(file: File) -> bool:
+    """Tell whether a file lies below its project's directory: the URL of an inherited record may lead anywhere, or nowhere."""
+    parts = file.key.split("/")
+    return "//" not in file.url and not {"", ".", ".."} & {*parts} and "\0" not in file.key
 
 
 def search_names(storage: Storage, text: str) -> tuple[str, ...]:

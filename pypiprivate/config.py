@@ -218,7 +218,9 @@ def _section(repository: Value, user: UserFile | None) -> Source:
 
 
 def _is_place(text: str) -> bool:
-    """Tell a URL or a path from a section's name."""
+    """Tell a URL or a path from a section's name; what may be USER:PASSWORD@HOST is no drive, and not to be shown."""
+    if re.match(r"[^/\\]*:[^/\\]*@", text):
+        return False
     return _is_url(text) or text.startswith((".", "~")) or re.search(r"[/\\]|^[A-Za-z]:", text) is not None
 
 

@@ -70,11 +70,16 @@ class Target:
 def yank(target: Target, *, filenames: Sequence[str] = (), reason: str = "") -> Edit:
     """Return the edit that yanks a release, or some of its files (PEP 592): installers take it only where it is pinned.
 
-    :param reason: is shown to who installs it; printable text.
+    :param reason: is shown to who installs it; printable text. Empty: what is yanked already keeps the reason that it has.
     :raises ConfigError: the reason cannot be shown.
     """
     mark = _checked(reason) or True
-    return lambda record: record.mark(target.select(record, filenames), mark)
+
+    def edit(record: Project) -> Project:
+        files = target.select(record, filenames)
+        return record.mark([file for file in files if mark is not True or not file.yanked], mark)
+
+    return edit
 
 
 def unyank(target: Target, *, filenames: Sequence[str] = ()) -> Edit:
@@ -87,12 +92,13 @@ def set_status(marker: str, *, reason: str = "") -> Edit:
 
     :param marker: ``active``; ``deprecated``; ``archived``: takes no new files; ``quarantined``: offers no file until it is
         given another status.
+    :param reason: is shown beside it; printable text. Empty: a project that has this status already keeps its reason.
     :raises ConfigError: there is no such status, or the reason cannot be shown.
     """
     if marker not in STATUSES:
         raise ConfigError(f"there is no status {marker!r:.99}", hint=f"It is one of: {', '.join(STATUSES)} (PEP 792).")
     status = Status(marker, _checked(reason) or None)
-    return lambda record: record.set_status(status)
+    return lambda record: record if record.status.marker == marker and not status.reason else record.set_status(status)
 
 
 def delete(target: Target, now: datetime, *, only: Collection[str] | None = None) -> Edit:
@@ -127,6 +133,14 @@ class Retention:
     keep: int = 0
     older_than: timedelta | None = None
     only: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that says nothing: it would let almost everything go.
+
+        :raises ConfigError: see there.
+        """
+        if not self.keep and self.older_than is None and not self.only:
+            raise ConfigError("nothing says which releases may go", hint="Say how many to keep, how old, or of what kind.")
 
     def select(self, record: Project, now: datetime) -> tuple[File, ...]:
         """Return the files that may go."""

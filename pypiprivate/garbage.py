@@ -54,7 +54,7 @@ def find(
     :param names: normalised; of none: all projects.
     :param clock: gives the present moment (UTC).
     :param stream: runs calls, at once or in turn.
-    :raises NotPublished: there is no such project, or an older index has it, which has no record.
+    :raises NotPublished: there is no such project, or an older index has it, which has no record; or nothing at all.
     :raises StorageError: the store failed.
     :raises UnsupportedIndex: a record cannot be understood.
     """
@@ -82,9 +82,18 @@ def collect(
 def _looked(
     storage: Storage, names: Sequence[str], clock: Callable[[], datetime], stream: Stream
 ) -> Iterator[tuple[Garbage, Directory]]:
-    projects = (found for found in directories(storage, names, stream) if is_normalized(found.name))
+    projects = (found for found in _directories(storage, names, stream) if is_normalized(found.name))
     look = partial(_find, storage, must_be_there=bool(names))
     return (looked for looked in stream(partial(look, found, clock()) for found in projects) if looked[0].leftovers)
+
+
+def _directories(storage: Storage, names: Sequence[str], stream: Stream) -> Iterator[Directory]:
+    found = directories(storage, names, stream)
+    first = next(found, None)
+    if first is None:
+        raise NotPublished("index", storage.location)
+    yield first
+    yield from found
 
 
 def _find(storage: Storage, found: Directory, now: datetime, *, must_be_there: bool) -> tuple[Garbage, Directory]:

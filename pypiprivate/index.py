@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,9 +20,13 @@ from dataclasses import replace
 from functools import partial
 from operator import ge, gt
 from typing import Protocol, TypeAlias, TypeVar
+from urllib.parse import unquote
+
+from packaging.utils import canonicalize_name
 
 from . import adopt, simple
 from .errors import Conflict, Contended, UnsupportedIndex
+from .filenames import is_normalized
 from .model import Project, ProjectList
 from .probe import probe
 from .storage.base import Headers, Storage, Stored
@@ -41,6 +46,10 @@ _AHEAD = 4
 PATIENCE = 120.0
 # A pause is drawn from zero to a bound that grows from the first to the second of these (seconds).
 _PAUSES = (0.02, 1.0)
+#: To a directory, or the page in it, on the same server.
+_PROJECT_LINK = re.compile(
+    rb"""<a\s(?:[^<>]*\s)?href\s*=\s*["']?(?![a-z]+:|//)(?:[^"'>\s]*/)?([^"'>\s/?#]+)/(?:index\.html)?["'#\s>]""", re.IGNORECASE
+)
 
 
 class Gather(Protocol):
@@ -294,18 +303,31 @@ class Index:
         )
 
     def _change_root(self, names: Sequence[str]) -> ProjectList:
+        outlived: tuple[str, ...] = ()
+
+        def load(stored: Stored | None) -> ProjectList:
+            nonlocal outlived
+            # A look compared it with its page.
+            page = None if stored and self._root else self.storage.get(simple.ROOT_PAGE)
+            if stored:
+                return self._load_root(stored, page)
+            # One that was lost, or never was, is made anew: above the page that outlived it, and of all that this names.
+            outlived = _linked(page.body) if page else ()
+            return ProjectList(serial=(simple.page_serial(page.body) or 0) if page else 0)
+
         return self._swap(
             simple.ROOT_RECORD,
-            load=lambda stored: _root(stored) if stored else ProjectList(serial=self._root_page_serial()),
-            edit=lambda before: self._edited(before, lambda root: root.add(names)),
+            load=load,
+            edit=lambda before: self._edited(before, lambda root: root.add((*outlived, *names))),
             dump=simple.root_to_json,
             content_type=simple.JSON_TYPE,
         )
 
-    def _root_page_serial(self) -> int:
-        """A root record that was lost is made anew, above the page that outlived it."""
-        page = self.storage.get(simple.ROOT_PAGE)
-        return (simple.page_serial(page.body) or 0) if page else 0
+    def _load_root(self, stored: Stored, page: Stored | None) -> ProjectList:
+        self._seen[simple.ROOT_RECORD] = stored
+        root = self._not_older(simple.ROOT_RECORD, page, _root)
+        del self._seen[simple.ROOT_RECORD]
+        return root
 
     def _directories(self) -> tuple[str, ...]:
         return simple.projects_with_page(entry.key for entry in self.storage.list(""))
@@ -400,6 +422,12 @@ def _project(name: str, stored: Stored | None) -> Project:
 
 def _root(stored: Stored | None) -> ProjectList:
     return simple.root_from_json(stored.body) if stored else ProjectList()
+
+
+def _linked(page: bytes) -> tuple[str, ...]:
+    """Names of the projects to whose directories a root page links, be it ours or another tool's; normalised, and sorted."""
+    names = {canonicalize_name(unquote(name.decode("utf-8", "replace"))) for name in _PROJECT_LINK.findall(page)}
+    return tuple(sorted(filter(is_normalized, names)))
 
 
 def _pauses() -> Iterator[float]:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from typing import NamedTuple
+from urllib.parse import unquote
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from . import adopt, artifact, simple
 from .errors import StorageError
@@ -68,14 +74,36 @@ def is_announced(metadata: bytes, file: File) -> bool:
     return all(hashlib.new(name, metadata, usedforsecurity=False).hexdigest() == hashes[name] for name in known)
 
 
+def of_entry(file: File) -> str:
+    """Return what an installer would stumble over in a record's entry, as half a sentence; empty where there is nothing."""
+    if file.filename != unquote(posixpath.basename(re.split("[?#]", file.url)[0])):
+        return "the record lists it under another name"
+    try:
+        SpecifierSet(file.requires_python or "")
+    except InvalidSpecifier:
+        return f"its requires-python is no specifier: {file.requires_python}"
+    if file.upload_time is not None and not _is_time(file.upload_time):
+        return f"its upload-time is no time: {file.upload_time}"
+    return ""
+
+
+def _is_time(text: str) -> bool:
+    """As PEP 700 wants it."""
+    match = re.fullmatch(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(\.\d{1,6})?Z", text, re.ASCII)
+    try:
+        return bool(match and datetime.fromisoformat(match[1]))
+    except ValueError:
+        return False
+
+
 def of_file(storage: Storage, project: str, file: File, depth: Depth) -> Iterator[Finding]:
     """Yield what is wrong with a file that a record lists, and with its sidecar.
 
     :raises StorageError: the store failed; nothing is taken for absent.
     """
-    key = f"{project}/{file.key}"
-    if not _lies_here(file):
-        yield Finding(Kind.UNCHECKED, key, "the record says that it lies elsewhere")
+    key = key_of(project, file)
+    if key is None:
+        yield Finding(Kind.UNCHECKED, f"{project}/{file.key}", "the record says that it lies elsewhere")
         return
     found = storage.stat(key)
     if found is None:
@@ -86,11 +114,15 @@ def of_file(storage: Storage, project: str, file: File, depth: Depth) -> Iterato
     if announces_sidecar(file):
         yield from _of_sidecar(f"{key}.metadata", file, sidecar)
     if found and found.size == file.size and depth is Depth.BYTES:
-        yield from _of_bytes(storage, project, file, found, sidecar)
+        yield from _of_bytes(storage, project, file, Entry(key, found.size, found.modified), sidecar)
 
 
-def _lies_here(file: File) -> bool:
-    return not {"", ".", ".."} & set(file.key.split("/")) and "\0" not in file.key
+def key_of(project: str, file: File) -> str | None:
+    """Return the key at which a listed file lies, to which an inherited URL may lead roundabout; None where it lies elsewhere."""
+    if file.key.startswith("/") or "://" in file.key or "\0" in file.key:
+        return None
+    key = posixpath.normpath(f"{project}/{file.key}")
+    return None if key in (project, ".") or key.startswith("..") else key
 
 
 def _of_object(key: str, file: File, found: Stat) -> Iterator[Finding]:
@@ -100,12 +132,12 @@ def _of_object(key: str, file: File, found: Stat) -> Iterator[Finding]:
         yield Finding(Kind.UNCHECKED, key, "the record has no sha256 of it")
     elif found.sha256 not in (None, file.sha256):
         yield _damaged(key, file, found.sha256)
-    yield from _of_file_headers(key, file, found)
+    yield from _of_file_headers(key, found)
 
 
-def _of_file_headers(key: str, file: File, found: Stat | Stored) -> Iterator[Finding]:
+def _of_file_headers(key: str, found: Stat | Stored) -> Iterator[Finding]:
     """Of a file of an older index only what would spoil it: clients undo an encoding before they hash."""
-    if found.headers and "/" not in file.key:
+    if found.headers and key.count("/") == 1:
         yield from of_headers(key, found, replace(found.headers, content_encoding=""))
     elif found.headers:
         # Some stores know better what a .tar.gz is. No proxy minds, as long as it is no text, which may be transformed.
@@ -120,11 +152,11 @@ def _of_sidecar(key: str, file: File, found: Stored | None) -> Iterator[Finding]
         return
     if not is_announced(found.body, file):
         yield Finding(Kind.SIDECAR_DAMAGED, key, "its hash is not the one that the record announces")
-    yield from _of_file_headers(key, file, found)
+    yield from _of_file_headers(key, found)
 
 
-def _of_bytes(storage: Storage, project: str, file: File, found: Stat, sidecar: Stored | None) -> Iterator[Finding]:
-    key, read = f"{project}/{file.key}", read_back(storage, project, file, found)
+def _of_bytes(storage: Storage, project: str, file: File, found: Entry, sidecar: Stored | None) -> Iterator[Finding]:
+    key, read = found.key, read_back(storage, project, file, found)
     if read is None:
         yield Finding(Kind.FILE_MISSING, key, "it went away while it was read")
     elif file.sha256 and read.sha256 != file.sha256:
@@ -147,16 +179,15 @@ class Read(NamedTuple):
     metadata: bytes | None
 
 
-def read_back(storage: Storage, project: str, file: File, found: Stat) -> Read | None:
+def read_back(storage: Storage, project: str, file: File, found: Entry) -> Read | None:
     """Read a file that lies in storage; None if it went away since it was *found*.
 
     :raises StorageError: it could not be read, or is not as long as it was.
     """
-    entry = Entry(f"{project}/{file.key}", found.size, found.modified)
     try:
-        return _read_wheel(storage, entry, project) if announces_sidecar(file) else _read(storage, entry)
+        return _read_wheel(storage, found, project) if announces_sidecar(file) else _read(storage, found)
     except StorageError:
-        if storage.stat(entry.key) is None:
+        if storage.stat(found.key) is None:
             return None
         raise
 

@@ -32,6 +32,7 @@ _SWITCHES = frozenset({"replace", "skip_existing", "allow_linux_tag", "dry_run"}
 #: All that may stand behind the dot. What a storage needs stands in the repository's URL.
 _KEYS = _SWITCHES | {"config", "existing", "repository"}
 _HOW = f"Write {_SWITCH}=yes, and {_SWITCH}.KEY=VALUE with one of these keys: {', '.join(sorted(_KEYS))}."
+_OF_ITSELF = "Publish from a build of the project itself; a wheel that was built otherwise is published by pypi-private upload."
 _OPT_IN = f"Nothing is published unless the invocation says so: -C {_SWITCH}=yes."
 
 
@@ -184,19 +185,27 @@ def _project(directory: Path) -> Path | None:
     ``python -m build`` and ``uv build`` unpack the sdist that they have just made in a temporary directory, and build the wheel
     there. It then goes to the ``dist`` of the project, beside a pyproject.toml that says the same as the sdist's.
 
-    :raises ConfigError: the sdist comes from elsewhere: uv hands settings to the builds of dependencies, too.
+    :raises ConfigError: what is built is not what the user stands in: uv hands settings to the builds of dependencies, too.
     """
     here, outer = Path.cwd(), directory.absolute().parent
     if not (here / "PKG-INFO").exists():
+        _refuse_dependency(here, directory)
         return here
     identity = _identity(here)
     if identity and _identity(outer) == identity:
         return outer
     if not (directory / f"{here.name}.tar.gz").exists():
         reason = f"{here} is an unpacked sdist, and not one that this build has made"
-        hint = "Publish from a build of the project itself; a wheel that was built otherwise is published by pypi-private upload."
-        raise ConfigError(reason, origin=f"-C {_SWITCH}", hint=hint)
+        raise ConfigError(reason, origin=f"-C {_SWITCH}", hint=_OF_ITSELF)
     return None
+
+
+def _refuse_dependency(here: Path, directory: Path) -> None:
+    """Refuse a project that is built because another one needs it: uv puts such wheels into its cache, which is marked as one."""
+    is_in_cache = any((parent / "CACHEDIR.TAG").exists() for parent in directory.absolute().parents)
+    if is_in_cache and here != Path(os.environ.get("PWD", "")):
+        reason = f"{here} is built to be installed, and may be a dependency"
+        raise ConfigError(reason, origin=f"-C {_SWITCH}", hint=_OF_ITSELF)
 
 
 def _identity(project: Path) -> tuple[Any, ...] | None:

@@ -141,6 +141,10 @@ class _Anchors(HTMLParser):
             # The first of two attributes of one name counts (HTML).
             self.found.append(dict(reversed(attrs)))
 
+    def parse_marked_section(self, i: int, report: bool = True) -> int:  # noqa: ARG002
+        """Take ``<![`` for a comment up to the next ``>``, as HTML does; Python gives up at some of them."""
+        return self.parse_bogus_comment(i)
+
 
 def _html_link(attributes: Mapping[str, str | None]) -> Link:
     href = attributes.get("href") or ""

@@ -41,7 +41,7 @@ class Leftover:
     """An object that no record names.
 
     :ivar key: relative to its project's directory, of the artifact also where the object is its sidecar.
-    :ivar since: when it was given up, or stored if it never was listed; as ``upload_time``.
+    :ivar since: when it was given up or stored, whichever came later; as ``upload_time``.
     """
 
     key: str
@@ -86,6 +86,11 @@ def leftovers(record: Project, entries: Iterable[Entry]) -> list[Leftover]:
     return [_leftover(key, entry, given_up) for entry, key in keys.items() if key in orphans]
 
 
+def is_by_content(project: str, entry: Entry) -> bool:
+    """Tell whether an object of a project's directory lies where only we store one: in a directory that says its bytes."""
+    return _BY_CONTENT.match(_artifact(project, entry)) is not None
+
+
 def _artifact(project: str, entry: Entry) -> str:
     """The sidecar shares the fate of its wheel, beside which it lies."""
     return entry.key.removeprefix(f"{project}/").removesuffix(_SIDECAR)
@@ -95,5 +100,6 @@ def _leftover(key: str, entry: Entry, given_up: dict[str, str]) -> Leftover:
     stored = timestamp(entry.modified)
     directory = Used(key, "").directory
     if directory in given_up:
-        return Leftover(key, entry, Why.GIVEN_UP, given_up[directory] or stored)
+        # An older tool may have put a file there again since.
+        return Leftover(key, entry, Why.GIVEN_UP, max(given_up[directory], stored))
     return Leftover(key, entry, Why.ORPHAN if _BY_CONTENT.match(key) else Why.FOREIGN, stored)

@@ -6,6 +6,8 @@ record stands here, so that it can be asked inside every compare-and-swap.
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -122,7 +124,17 @@ class Used:
 
 
 def _directory(key: str) -> str:
-    return key.rpartition("/")[0].casefold() or key.casefold()
+    """Where *key* lies, however spelt: ``./DIRECTORY/FILE`` and ``DIRECTORY//FILE`` are one."""
+    key = posixpath.normpath(key).casefold()
+    return posixpath.dirname(key) or key
+
+
+def _perhaps(file: File) -> set[str]:
+    """Directories in which a file may lie. An inherited URL may lead anywhere, also to here in a roundabout way."""
+    directory, name = _directory(file.key), posixpath.basename(re.split("[?#]", file.url)[0])
+    if "/" not in directory and directory != "..":
+        return {directory}
+    return {directory, posixpath.basename(directory), _directory(unquote(name))}
 
 
 @dataclass(frozen=True)
@@ -262,8 +274,8 @@ class Project:
         return replace(self, used=(*self.used, *(Used(key, time) for key in keys if key not in known)))
 
     def orphans(self, keys: Iterable[str]) -> list[str]:
-        """Return those of *keys* (relative to the project's directory) in whose directory no file lies, however spelt."""
-        held = {_directory(file.key) for file in self.held_files}
+        """Return those of *keys* (relative to the project's directory) in whose directory no file can lie, however spelt."""
+        held = set[str]().union(*map(_perhaps, self.held_files))
         return [key for key in keys if _directory(key) not in held]
 
     def held(self, file: File) -> File:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from . import browse
@@ -71,9 +72,13 @@ class Published:
         return f"{self.origin.location}/{self.key}"
 
     def as_file(self, *, key: str, upload_time: str) -> File:
-        """Describe it as the other record does, but for where it lies and since when."""
+        """Describe it as the other record does, but for where it lies and since when.
+
+        Of keys that this version does not know none is carried: they may announce what is not copied, as signatures.
+        """
         core_metadata = self.metadata is not None and {"sha256": hashlib.sha256(self.metadata).hexdigest()}
-        original = {ORIGINAL_TIME: self.file.upload_time} if self.file.upload_time else {}
+        # Where it was promoted before, the very first time stays.
+        original = self.file.extra.get(ORIGINAL_TIME, self.file.upload_time)
         return replace(
             self.file,
             url=url_of(key),
@@ -81,7 +86,7 @@ class Published:
             upload_time=upload_time,
             core_metadata=core_metadata,
             yanked=False,
-            extra={**original, **self.file.extra},  # where it was promoted before, the very first time stays
+            extra={ORIGINAL_TIME: original} if original else {},
         )
 
 
@@ -100,6 +105,9 @@ def send(offer: Published, storage: Storage, key: str, sent: Sent) -> None:
 
     :raises StorageError: they are not what the record says, or the store failed.
     """
+    found = offer.origin.stat(offer.key)
+    if found and found.size != offer.size:
+        raise _untrue(offer.source)
     copying: Any = getattr(storage, "copy", None)
     if copying and copying(key, offer.origin, offer.key, sha256=offer.sha256):
         sent(offer.size)
@@ -138,10 +146,20 @@ def _record(origin: Storage, name: str) -> Project:
 
 
 def _published(origin: Storage, project: str, file: File) -> Published:
-    if "//" in file.url or not file.sha256:
+    if not (browse.lies_here(file) and file.sha256):
         raise NotPublished(f"copy of {file.filename} of {project}, of which the record knows the sha256", origin.location)
+    _check_specifier(origin, project, file)
     key = f"{project}/{file.key}"
     return Published(origin, project, file, parse_filename(file.filename, project), _sidecar(origin, key, file))
+
+
+def _check_specifier(origin: Storage, project: str, file: File) -> None:
+    """One page that says what is none may cost installers the whole project."""
+    try:
+        SpecifierSet(file.requires_python or "")
+    except InvalidSpecifier as error:
+        what = f"{file.filename} of {project} with a requires-python that can be understood"
+        raise NotPublished(what, origin.location, hint=f"The record says {file.requires_python!r:.99}.") from error
 
 
 def _sidecar(origin: Storage, key: str, file: File) -> bytes | None:
@@ -163,4 +181,8 @@ def _checked(offer: Published) -> Iterator[bytes]:
 
 def _compare(what: str, found: str, expected: str) -> None:
     if found != expected:
-        raise StorageError(what, "its bytes are not those that the record says.", hint="pypi-private verify --deep says more.")
+        raise _untrue(what)
+
+
+def _untrue(what: str) -> StorageError:
+    return StorageError(what, "its bytes are not those that the record says.", hint="pypi-private verify --deep says more.")

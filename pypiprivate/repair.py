@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from . import simple
 from .errors import UnsupportedIndex
 from .findings import MENDABLE, Depth, Finding, Kind, Report
 from .index import Index, Stream, in_turn
-from .inspection import PAGE_HEADERS, RECORD_HEADERS, is_announced, read_back
+from .inspection import PAGE_HEADERS, RECORD_HEADERS, is_announced, key_of, read_back
 from .model import Project
-from .storage.base import Storage, Stored
+from .storage.base import Entry, Storage, Stored
 from .verify import Counted, State, Tally, counting, examine, examine_root, silently
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,15 @@ class Repair:
 
 def preview(report: Report) -> Repair:
     """Say what :func:`repair` would mend of what was found. Whether a sidecar can be rebuilt only the wheel itself tells."""
-    return Repair(report, tuple(finding for finding in report.findings if finding.kind in MENDABLE))
+    return Repair(report, tuple(_mendable(report.findings)))
+
+
+def _mendable(findings: Iterable[Finding]) -> list[Finding]:
+    """Nothing is made from a root record that is older than its page."""
+    findings = tuple(findings)
+    of_root = {simple.ROOT_RECORD, simple.ROOT_PAGE} | {f.key for f in findings if f.kind is Kind.UNLISTED}
+    stays = of_root if (Kind.RECORD_OUTDATED, simple.ROOT_RECORD) in {(f.kind, f.key) for f in findings} else ()
+    return [finding for finding in findings if finding.kind in MENDABLE and finding.key not in stays]
 
 
 def repair(
@@ -119,11 +128,11 @@ def _mend_headers(index: Index, key: str) -> bool:
 def _mend_sidecar(storage: Storage, project: Project, key: str) -> bool:
     """From the wheel itself, where its bytes are the listed ones and its metadata those that are announced."""
     wheel = key.removesuffix(".metadata")
-    file = next(file for file in project.held_files if f"{project.name}/{file.key}" == wheel)
+    file = next(file for file in project.held_files if key_of(project.name, file) == wheel)
     found = storage.stat(wheel)
     if found is None or found.size != file.size:
         return False
-    read = read_back(storage, project.name, file, found)
+    read = read_back(storage, project.name, file, Entry(wheel, found.size, found.modified))
     if read is None or read.metadata is None or read.sha256 != file.sha256 or not is_announced(read.metadata, file):
         return False
     storage.store(key, read.metadata, sha256=hashlib.sha256(read.metadata).hexdigest())
@@ -132,13 +141,14 @@ def _mend_sidecar(storage: Storage, project: Project, key: str) -> bool:
 
 
 def _mend_root(index: Index, findings: Sequence[Finding], tally: Tally, names: Sequence[str]) -> list[Finding]:
-    kinds = {finding.kind for finding in findings}
+    mendable = _mendable(findings)
+    kinds = {finding.kind for finding in mendable}
     if Kind.ROOT in kinds and names:
         index.enlist(names)  # it is made from every directory that has a page, not from these alone
     elif Kind.ROOT in kinds:
         index.mend_root((*tally.listed, *tally.paged))
     elif kinds & {Kind.PAGE, Kind.UNLISTED}:
-        index.mend_root([finding.key.rstrip("/") for finding in findings if finding.kind is Kind.UNLISTED])
-    for finding in (finding for finding in findings if finding.kind is Kind.HEADERS):
+        index.mend_root([finding.key.rstrip("/") for finding in mendable if finding.kind is Kind.UNLISTED])
+    for finding in (finding for finding in mendable if finding.kind is Kind.HEADERS):
         _mend_headers(index, finding.key)
-    return [finding for finding in findings if finding.kind in MENDABLE]
+    return mendable

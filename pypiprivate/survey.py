@@ -216,7 +216,7 @@ class _Place:
         stored = self.storage.get(key)
         try:
             return parse(stored.body if stored else b"")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ForeignIndex(f"{self.storage.location}/{key}", f"it is not what its name says ({error}).") from error
 
 

@@ -19,8 +19,8 @@ from .errors import NotPublished, UnsupportedIndex
 from .filenames import is_normalized
 from .findings import NOTES, Depth, Finding, Kind, Report
 from .index import Stream, in_turn
-from .inspection import RECORD_HEADERS, of_file, of_headers, of_page
-from .listing import Directory, Why, directories, directory, leftovers, names_alone
+from .inspection import RECORD_HEADERS, key_of, of_entry, of_file, of_headers, of_page
+from .listing import Directory, Why, directories, directory, is_by_content, leftovers, names_alone
 from .model import File, Project, ProjectList, Used
 from .storage.base import Storage, Stored
 
@@ -51,6 +51,11 @@ class State:
     def name(self) -> str:
         """The project's normalised name, or that of a directory that is none's."""
         return self.directory.name
+
+    @property
+    def page_serial(self) -> int | None:
+        """The serial that the page was made from; None where there is none, or another tool wrote it."""
+        return simple.page_serial(self.page.body) if self.page else None
 
 
 @dataclass
@@ -98,7 +103,7 @@ def verify(
     :param names: normalised; of none: all projects, and what else lies there.
     :param stream: runs calls, at once or in turn.
     :param counted: is told how far it is.
-    :raises NotPublished: there is no such project.
+    :raises NotPublished: there is no such project, or nothing at all.
     :raises StorageError: the store failed; nothing is taken for absent.
     """
     tally = Tally(depth)
@@ -152,6 +157,8 @@ def examine_root(storage: Storage, tally: Tally, names: Sequence[str] = (), *, s
         findings = tuple(_of_root(storage, root, tally, names, stream))
         if not findings or root == _look_at_root(storage):
             break
+    if not (any(root) or tally.listed or tally.paged or tally.findings):
+        raise NotPublished("index", storage.location)
     return findings
 
 
@@ -232,15 +239,20 @@ def _of_foreign(found: Directory) -> Iterator[Finding]:
 
 
 def _without_record(state: State) -> Iterator[Finding]:
-    if state.page is None:
+    if state.page and state.page_serial is None and any(is_by_content(state.name, entry) for entry in state.directory.entries):
+        problem = "files lie there as only a record lists them, beside a page of another tool"
+        yield Finding(Kind.RECORD_MISSING, simple.record_key(state.name), problem)
+    elif state.page is None:
         if count := len(state.directory.entries):
             yield Finding(Kind.ORPHAN, f"{state.name}/", f"neither record nor page; {_objects(count)}")
-    elif (serial := simple.page_serial(state.page.body)) is None:
+    elif state.page_serial is None:
         yield Finding(
             Kind.NOT_ADOPTED, f"{state.name}/", f"a page of another tool and no record; {_objects(len(state.directory.entries))}"
         )
     else:
-        yield Finding(Kind.RECORD_MISSING, simple.record_key(state.name), f"the page beside it was made from serial {serial}")
+        yield Finding(
+            Kind.RECORD_MISSING, simple.record_key(state.name), f"the page beside it was made from serial {state.page_serial}"
+        )
 
 
 def _objects(count: int) -> str:
@@ -258,9 +270,37 @@ def _of_contradictions(project: Project) -> Iterator[Finding]:
             problem = "the record lists it, and among the keys that were given up, too"
         elif (version := project.version_of(file.filename)) and str(version) not in project.versions:
             problem = f"the record does not count {version} among the project's versions"
-        else:
+        elif not (problem := of_entry(file)):
             continue
         yield Finding(Kind.RECORD_CONTRADICTORY, f"{project.name}/{file.key}", problem)
+    yield from _of_status(project)
+    yield from _of_shared_keys(project)
+    yield from _of_deleted(project)
+
+
+def _of_status(project: Project) -> Iterator[Finding]:
+    """What is quarantined is withheld, all of it, and nothing else is."""
+    is_quarantined = project.status.marker == "quarantined"
+    wrong, state = (project.files, "offered") if is_quarantined else (project.withheld, "withheld")
+    problem = f"it is {state}, and the project is {project.status.marker}"
+    yield from (Finding(Kind.RECORD_CONTRADICTORY, f"{project.name}/{file.key}", problem) for file in wrong)
+
+
+def _of_shared_keys(project: Project) -> Iterator[Finding]:
+    named = {(key_of(project.name, file), file.filename) for file in project.held_files}
+    for key, count in Counter(key for key, _ in named if key).items():
+        if count > 1:
+            yield Finding(Kind.RECORD_CONTRADICTORY, key, f"the record lists it under {count} names")
+
+
+def _of_deleted(project: Project) -> Iterator[Finding]:
+    deleted: dict[str, set[str]] = {}
+    for gone in project.deleted:
+        deleted.setdefault(gone.filename, set()).add(gone.sha256)
+    for file in project.held_files:
+        if file.sha256 not in deleted.get(file.filename, {file.sha256}):
+            problem = "a file of this name was deleted, and these are other bytes"
+            yield Finding(Kind.RECORD_CONTRADICTORY, f"{project.name}/{file.key}", problem)
 
 
 _LEFTOVERS = {
@@ -309,9 +349,12 @@ def _of_ghosts(
     # A project may have come since we listed what there is.
     absent = stream(partial(_is_absent, storage, name) for name in unseen)
     for name in (name for name, is_absent in zip(unseen, absent, strict=True) if is_absent):
-        yield Finding(
-            Kind.RECORD_MISSING, simple.record_key(name), "the root names this project, and it has neither record nor page"
-        )
+        problem = "the root names this project, and it has neither record nor page"
+        entries = directory(storage, name).entries
+        if entries and not any(is_by_content(name, entry) for entry in entries):
+            yield Finding(Kind.NOT_ADOPTED, f"{name}/", f"{problem}; {_objects(len(entries))}")
+        else:
+            yield Finding(Kind.RECORD_MISSING, simple.record_key(name), problem)
 
 
 def _is_absent(storage: Storage, name: str) -> bool:

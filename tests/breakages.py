@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pypiprivate import artifact, simple
 from pypiprivate.findings import Kind
-from pypiprivate.model import File, Project, ProjectList, Used
+from pypiprivate.model import Deleted, File, Project, ProjectList, Status, Used
 from pypiprivate.publish import publish
 from pypiprivate.storage.base import Storage
 
@@ -115,6 +115,54 @@ def _listed_twice(storage: Storage, project: str) -> None:
 
 def _without_its_version(storage: Storage, project: str) -> None:
     edit_record(storage, replace(record(storage, project), versions=()))
+
+
+def _change(**changes: object) -> Break:
+    """Give the wheel's entry other values, which no page and no record forbids."""
+
+    def do(storage: Storage, project: str) -> None:
+        found, wheel = record(storage, project), wheel_of(storage, project)
+        changed: File = replace(wheel, **changes)  # type: ignore[arg-type]
+        edit_record(storage, replace(found, files=tuple(changed if file == wheel else file for file in found.files)))
+
+    return do
+
+
+def _quarantined_and_offered(storage: Storage, project: str) -> None:
+    edit_record(storage, replace(record(storage, project), status=Status("quarantined")))
+
+
+def _active_and_withheld(storage: Storage, project: str) -> None:
+    found = record(storage, project)
+    edit_record(storage, replace(found, files=found.files[1:], withheld=found.files[:1]))
+
+
+def _two_names_of_one_key(storage: Storage, project: str) -> None:
+    found, wheel = record(storage, project), wheel_of(storage, project)
+    again = replace(wheel, filename="other.whl")
+    edit_record(storage, replace(found, files=(*found.files, again)))
+
+
+def _listed_though_deleted(storage: Storage, project: str) -> None:
+    found, wheel = record(storage, project), wheel_of(storage, project)
+    edit_record(storage, replace(found, deleted=(Deleted(wheel.filename, "0" * 64),)))
+
+
+def _older_page_without_record(storage: Storage, project: str) -> None:
+    storage.delete(simple.record_key(project))
+    _page_of_another_tool(storage, project)
+
+
+def lose_of_respelt(ending: str) -> Break:
+    """Of a wheel to which the record leads in a roundabout way."""
+
+    def do(storage: Storage, project: str) -> None:
+        found, wheel = record(storage, project), wheel_of(storage, project)
+        respelt = replace(wheel, url=f"../{project}//./{wheel.url}")
+        edit_record(storage, replace(found, files=tuple(respelt if file == wheel else file for file in found.files)))
+        storage.delete(f"{project}/{wheel.key}{ending}")
+
+    return do
 
 
 def _longer_file(storage: Storage, project: str) -> None:
@@ -249,6 +297,7 @@ ROOT = (
     _mendable("edited root page", _edited_root_page, Kind.PAGE),
     _mendable("not in the root", _unlisted, Kind.UNLISTED),
 )
+NO_FILE = _final("no file", _lose_of_wheel(""), Kind.FILE_MISSING)
 #: Takes a human.
 FINAL = (
     _final("no record", _lose("index.json"), Kind.RECORD_MISSING),
@@ -257,7 +306,17 @@ FINAL = (
     _final("listed, though given up", _listed_though_given_up, Kind.RECORD_CONTRADICTORY),
     _final("listed twice", _listed_twice, Kind.RECORD_CONTRADICTORY),
     _final("version not counted", _without_its_version, Kind.RECORD_CONTRADICTORY),
-    _final("no file", _lose_of_wheel(""), Kind.FILE_MISSING),
+    _final("another name", _change(filename="demo.whl"), Kind.RECORD_CONTRADICTORY),
+    _final("no specifier", _change(requires_python="banana"), Kind.RECORD_CONTRADICTORY),
+    _final("no time", _change(upload_time="yesterday"), Kind.RECORD_CONTRADICTORY),
+    _final("no day", _change(upload_time="2026-02-30T00:00:00Z"), Kind.RECORD_CONTRADICTORY),
+    _final("quarantined, and offered", _quarantined_and_offered, Kind.RECORD_CONTRADICTORY),
+    _final("active, and withheld", _active_and_withheld, Kind.RECORD_CONTRADICTORY),
+    _final("two names of one key", _two_names_of_one_key, Kind.RECORD_CONTRADICTORY),
+    _final("listed, though deleted with other bytes", _listed_though_deleted, Kind.RECORD_CONTRADICTORY),
+    _final("no record, and a page of another tool", _older_page_without_record, Kind.RECORD_MISSING),
+    NO_FILE,
+    _final("no file, and another spelling", lose_of_respelt(""), Kind.FILE_MISSING),
     _final("longer file", _longer_file, Kind.FILE_DAMAGED),
     _final("no file and no sidecar", _wheel_and_sidecar, Kind.FILE_MISSING, Kind.SIDECAR_MISSING),
     _final("sidecar of other metadata", _lost_with_other_metadata, Kind.SIDECAR_MISSING),

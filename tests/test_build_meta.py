@@ -357,6 +357,22 @@ def test_an_sdist_that_this_build_has_not_made_is_never_published_from(project: 
     build_meta.build_wheel(str(unpacked / "dist"), YES | {"publish_private.dry_run": "yes"})  # there it is a project
 
 
+def test_what_uv_builds_into_its_cache_is_published_only_where_the_user_stands(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    (cache / "builds-v0" / "tmp").mkdir(parents=True)
+    (cache / "CACHEDIR.TAG").touch()
+    settings = {"publish_private": str(tmp_path / "elsewhere")}
+    monkeypatch.setenv("PWD", str(tmp_path))
+    with pytest.raises(SystemExit, match="is built to be installed, and may be a dependency\nPublish from a build of"):
+        build_meta.build_wheel(str(cache / "builds-v0" / "tmp"), settings)
+    assert project.calls == []
+    monkeypatch.setenv("PWD", str(Path.cwd()))
+    build_meta.build_wheel(str(cache / "builds-v0" / "tmp"), settings)
+    assert (tmp_path / "elsewhere").exists()
+
+
 # Failing after the build
 
 

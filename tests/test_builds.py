@@ -337,6 +337,17 @@ def test_what_is_built_from_somebodys_sdist_is_never_published(project: Project,
     assert not (tmp_path / "absolute").exists()
 
 
+def test_a_dependency_that_uv_builds_from_a_directory_is_never_published(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    needs = f'dependencies = ["acme-demo @ {project.directory.as_uri()}"]'
+    metadata = f'[project]\nname = "app"\nversion = "1.0"\n{needs}\n[tool.setuptools]\npy-modules = []\n'
+    backend = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+    (tmp_path / "app" / "pyproject.toml").write_text(backend + metadata, "utf-8")
+    said = project.fail("uv", "pip", "install", "--no-build-isolation", "--no-index", *YES, tmp_path / "app")
+    assert "is built to be installed, and may be a dependency" in said
+    assert not project.index.exists()
+
+
 # What people are told
 
 

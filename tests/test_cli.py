@@ -152,6 +152,33 @@ def test_wrong_usage_is_exit_code_two(arguments: list[str], capsys: Printed) -> 
     assert "usage: pypi-private" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["doctor", ""],
+        ["doctor", "--public-index", ""],
+        ["adopt", "--files", ""],
+        ["adopt", "--from", ".", "--files", ""],
+        ["adopt", "--from", ""],
+    ],
+)
+def test_what_is_empty_is_wrong_usage(tmp_path: Path, capsys: Printed, arguments: list[str]) -> None:
+    assert main(["-r", str(tmp_path), *arguments]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_what_a_terminal_cannot_show_is_shown_as_numbers(project: Path, encoding: str) -> None:
+    make_wheel(project / "dist", "other", "1.0", headers={"Summary": "日本語"})
+    run = [sys.executable, "-m", "pypiprivate", "-r", "../index"]
+    subprocess.run([*run, "publish", "other", "1.0"], check=True)
+    for arguments in (["show", "other"], ["search", "other"]):
+        environ = {**os.environ, "PYTHONIOENCODING": encoding}
+        done = subprocess.run([*run, *arguments], env=environ, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert r"\u65e5\u672c\u8a9e" in done.stdout
+
+
 def test_the_version_is_told(capsys: Printed) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
@@ -233,6 +260,29 @@ def test_an_interrupted_command_ends_at_once_and_says_that_running_it_again_is_s
     assert process.returncode == 1
     assert err.startswith("interrupted. Running the same command again is safe")
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", ["_let_print_anything", "_parser", "_interruptible", "tell_failure"])
+def test_there_is_no_moment_at_which_an_interruption_ends_otherwise(project: Path, number: int, moment: str) -> None:
+    """The process interrupts itself when it first comes to some function of the program."""
+    program = f"""
+import os, sys
+from pypiprivate import cli
+from pypiprivate.__main__ import main
+
+def interrupted(*arguments, go_on=cli.{moment}, **more):
+    os.kill(os.getpid(), {int(number)})
+    return go_on(*arguments, **more)
+
+sys.argv = ["pypi-private", "-r", "../index", "publish", "demo", "9"]
+cli.{moment} = interrupted
+sys.exit(main())
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("interrupted. Running the same command again is safe")
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")

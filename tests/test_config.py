@@ -575,8 +575,17 @@ def test_what_has_a_slash_or_begins_with_a_dot_or_tilde_is_a_path(desk: Desk, te
     assert desk.load(repository=text).options == {"base_path": str(expected)}
 
 
+@pytest.mark.parametrize("text", ["u:hush@h", "user:hush@host/simple", ":hush@h"])
+def test_what_may_hold_a_password_is_no_path_and_is_not_shown(desk: Desk, text: str) -> None:
+    error = desk.error(repository=text)
+    assert "may hold a password" in str(error)
+    assert "hush" not in f"{error}{error.hint}"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="there it is a path")
-@pytest.mark.parametrize("text", ["C:\\srv\\pypi", "c:/srv/pypi", "\\\\server\\share\\pypi", "C:pypi", "file:///C:/srv/pypi"])
+@pytest.mark.parametrize(
+    "text", ["C:\\srv\\a@b", "C:\\srv\\pypi", "c:/srv/pypi", "\\\\server\\share\\pypi", "C:pypi", "file:///C:/srv/pypi"]
+)
 def test_a_windows_path_elsewhere_is_refused_instead_of_becoming_an_odd_directory(desk: Desk, text: str) -> None:
     assert "is no path on this system" in str(desk.error(repository=text))
 

@@ -162,13 +162,27 @@ def test_there_is_no_other_status() -> None:
 @given(records, st.sampled_from(edits.STATUSES), st.sampled_from(["", "why"]))
 def test_a_status_hides_files_at_most_and_gives_them_back(record: Project, marker: str, reason: str) -> None:
     changed = edits.set_status(marker, reason=reason)(record)
-    assert changed.status == Status(marker, reason or None)
+    kept = record.status.reason if marker == record.status.marker else None
+    assert changed.status == Status(marker, reason or kept)
     assert changed.held_files == record.held_files
     assert (changed.files == ()) or marker != "quarantined"
     assert (changed.withheld == ()) or marker == "quarantined"
     assert edits.set_status(marker, reason=reason)(changed) == changed
-    assert edits.set_status(*filter(None, record.status[:1]), reason=record.status.reason or "")(changed) == record
+    back = edits.set_status(record.status.marker, reason=record.status.reason or "")(changed)
+    assert back == record or (marker == record.status.marker and back.status.reason == reason)
     assert simple.project_from_json(simple.project_to_json(changed), "demo") == changed
+
+
+def test_a_yank_without_a_reason_keeps_the_one_that_is_there() -> None:
+    target = Target.parse("demo==1.0")
+    record = edits.yank(target, reason="loses data")(project(file("1.0")))
+    assert edits.yank(target)(record) == record
+    assert edits.yank(target, reason="worse")(record).files[0].yanked == "worse"
+
+
+def test_a_rule_that_says_nothing_lets_nothing_go() -> None:
+    with pytest.raises(ConfigError, match="nothing says which releases may go"):
+        Retention()
 
 
 @pytest.mark.parametrize("marker", ["archived", "quarantined"])
@@ -246,11 +260,14 @@ def test_ten_thousand_files_are_deleted_in_linear_time() -> None:
 
 # -- prune --------------------------------------------------------------------------------------------------------------------
 
-retentions = st.builds(
-    Retention,
-    keep=st.integers(0, 4),
-    older_than=st.sampled_from([None, timedelta(days=30)]),
-    only=st.sets(st.sampled_from(["pre", "dev", "yanked"]), max_size=2).map(frozenset),
+retentions = (
+    st.tuples(
+        st.integers(0, 4),
+        st.sampled_from([None, timedelta(days=30)]),
+        st.sets(st.sampled_from(["pre", "dev", "yanked"]), max_size=2).map(frozenset),
+    )
+    .filter(lambda rule: rule != (0, None, frozenset()))
+    .map(lambda rule: Retention(*rule))
 )
 
 

@@ -160,6 +160,48 @@ def test_a_key_of_which_nobody_knows_since_when_it_is_used_goes_by_its_own_age(s
     assert run(storage, clock) == [f"demo/{file.key}", f"demo/{file.key}.metadata"]
 
 
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        "./{}",
+        "../demo/{}",
+        "../../simple/demo/{}",
+        "/simple/demo/{}",
+        "https://pypi.example.com/simple/demo/{}",
+        "https://pypi.example.com/simple/demo/{}?as=it#is",
+    ],
+)
+def test_what_a_record_lists_stays_however_its_url_is_spelt(storage: MemoryStorage, clock: Clock, spelt: str) -> None:
+    respell(storage, spelt.format)
+    clock.now += 10 * DAY
+    assert run(storage, clock) == []
+    assert gone(find(storage, clock=clock)) == []
+
+
+def test_what_a_record_lists_stays_also_with_a_slash_too_many(storage: MemoryStorage, clock: Clock) -> None:
+    respell(storage, lambda url: url.replace("/", "//"))
+    clock.now += 10 * DAY
+    assert run(storage, clock) == []
+
+
+def respell(storage: MemoryStorage, spell: Callable[[str], str]) -> None:
+    found = record(storage, "demo")
+    edit_record(storage, replace(found, files=tuple(replace(file, url=spell(file.url)) for file in found.files)))
+
+
+def test_what_an_older_tool_puts_again_under_a_deleted_name_has_its_day(clock: Clock, tmp_path: Path) -> None:
+    storage = MemoryStorage(clock=clock)
+    path = make_wheel(tmp_path, "demo")
+    older_tool(storage, path, "demo")
+    publish([artifact.read(make_sdist(tmp_path, "demo", "2.0"))], storage, clock=clock)
+    remove(storage, "demo", edits.delete(Target.parse("demo==1.0"), clock()), sleep=not_at_all)
+    clock.now += 30 * DAY
+    put(storage, f"demo/{path.name}", b"other bytes")
+    assert run(storage, clock) == []
+    clock.now += 2 * DAY
+    assert run(storage, clock) == [f"demo/{path.name}"]
+
+
 def test_what_is_withheld_stays(storage: MemoryStorage, clock: Clock) -> None:
     amend(storage, "demo", edits.set_status("quarantined"))
     clock.now += 10 * DAY
@@ -207,6 +249,11 @@ def test_only_the_projects_that_are_named_are_looked_at(storage: MemoryStorage, 
 def test_a_name_that_nobody_knows_is_an_error(storage: MemoryStorage, clock: Clock) -> None:
     with pytest.raises(NotPublished, match="there is no project unknown with a record"):
         run(storage, clock, "demo", "unknown")
+
+
+def test_a_place_where_nothing_lies_is_an_error(clock: Clock) -> None:
+    with pytest.raises(NotPublished, match="there is no index in"):
+        run(MemoryStorage(), clock)
 
 
 # -- beside others, and interrupted -------------------------------------------------------------------------------------------

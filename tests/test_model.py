@@ -248,3 +248,17 @@ def test_adopting_keeps_every_spelling_that_an_older_index_holds() -> None:
     found = [file(name, name, key=name) for name in ("Demo-1.0.tar.gz", "demo-1.0.tar.gz", "demo-1.0.0.tar.gz")]
     adopted, left_out = Project("demo").adopt(found)
     assert (adopted.files, left_out) == (tuple(found), ())
+
+
+@pytest.mark.parametrize(
+    "url", ["./{}", "../demo/{}", "https://pypi.example.com/demo/{}", "/simple/demo/{}?as=it", "../../simple/demo/{}"]
+)
+def test_what_a_url_may_lead_to_is_no_orphan(url: str) -> None:
+    ours, older = f"{'a' * 32}/demo-1.0.tar.gz", "Demo-0.9.zip"
+    held = (file(key=url.format(ours)), file(older, "b", key=url.format(older)))
+    assert Project("demo", files=held).orphans([ours, older, "other-1.0.tar.gz"]) == ["other-1.0.tar.gz"]
+
+
+def test_a_file_of_another_name_does_not_keep_what_was_deleted_of_an_older_index() -> None:
+    published = file("demo-1.0.tar.gz", "b")
+    assert Project("demo", files=(published,)).orphans(["demo-1.0.tar.gz"]) == ["demo-1.0.tar.gz"]

@@ -225,6 +225,33 @@ def test_what_lies_elsewhere_or_has_no_sha256_is_not_promoted(staging: MemorySto
     refused(staging, "no copy of")
 
 
+@pytest.mark.parametrize("url", ["./{}", "../demo/{}", "..", "./", "", "%00"])
+def test_what_an_inherited_url_says_to_lie_nowhere_of_ours_is_not_promoted(staging: MemoryStorage, url: str) -> None:
+    rewritten(staging, lambda file: replace(file, url=url.format(file.url)))
+    refused(staging, "no copy of demo-1.1.* of which the record knows the sha256")
+
+
+def test_what_requires_no_version_of_python_that_can_be_understood_is_not_promoted(staging: MemoryStorage) -> None:
+    rewritten(staging, lambda file: replace(file, requires_python="banana"))
+    assert "'banana'" in refused(staging, "no demo-1.1.* with a requires-python that can be understood")
+
+
+def test_a_size_that_is_not_that_of_the_bytes_does_not_arrive(staging: MemoryStorage) -> None:
+    rewritten(staging, lambda file: replace(file, size=5))
+    production = MemoryStorage()
+    with pytest.raises(StorageError, match="its bytes are not those that the record says"):
+        copy(staging, production)
+    assert production.get("demo/index.json") is None
+
+
+def test_what_the_source_announces_and_is_not_copied_is_not_announced(staging: MemoryStorage) -> None:
+    announced = {"dist-info-metadata": {"sha256": "0" * 64}, "provenance": "https://staging.example/p", "gpg-sig": True}
+    rewritten(staging, lambda file: replace(file, extra={**file.extra, **announced}))
+    production = MemoryStorage()
+    copy(staging, production)
+    assert {key for file in record(production, "demo").files for key in file.extra} == {"_original-upload-time"}
+
+
 def test_a_sidecar_that_no_hash_vouches_for_is_left_behind(staging: MemoryStorage) -> None:
     for core_metadata in (True, {"md5": "0" * 32}):
         rewritten(staging, lambda file, value=core_metadata: replace(file, core_metadata=value))  # type: ignore[misc]
@@ -447,35 +474,93 @@ def downloads_of(watched: Proxy) -> list[str]:
     return [path for method, path in watched.requests if method == "GET" and path.endswith((SDIST, WHEEL))]
 
 
-def saying_the_digest(*bodies: bytes) -> list[Fault]:
+def checksum(body: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(body).digest()).decode()
+
+
+def knowing_the_digest(said: str) -> Fault:
+    """The server says of an object what Amazon does: the digest that it computed."""
+
+    def fault(client: Any, ask: Callable[[], Answer]) -> None:
+        answer = ask()
+        client.give(replace(answer, headers={**answer.headers, "x-amz-checksum-sha256": said}))
+
+    return fault
+
+
+def saying_the_digest(said: str) -> Fault:
     """The server answers a copy as Amazon does: with the digest of what it wrote."""
 
-    def saying(body: bytes) -> Fault:
-        said = base64.b64encode(hashlib.sha256(body).digest())
+    def fault(client: Any, ask: Callable[[], Answer]) -> None:
+        answer = ask()
+        end = b"</CopyObjectResult>"
+        assert end in answer.body
+        more = answer.body.replace(end, b"<ChecksumSHA256>" + said.encode() + b"</ChecksumSHA256>" + end)
+        client.give(replace(answer, body=more))
 
-        def fault(client: Any, ask: Callable[[], Answer]) -> None:
-            answer = ask()
-            end = b"</CopyObjectResult>"
-            assert end in answer.body
-            more = answer.body.replace(end, b"<ChecksumSHA256>" + said + b"</ChecksumSHA256>" + end)
-            client.give(replace(answer, body=more))
-
-        return fault
-
-    return [saying(body) for body in bodies]
+    return fault
 
 
-def test_between_buckets_the_store_copies_by_itself_where_it_says_the_digest(dist: Path, seaweed: Server, watched: Proxy) -> None:
+@pytest.mark.parametrize("says", [True, False])
+def test_between_buckets_the_store_copies_by_itself_what_it_knows_the_digest_of(
+    dist: Path, seaweed: Server, watched: Proxy, says: bool
+) -> None:
     source, target = bucket(seaweed, through=watched), bucket(seaweed, through=watched)
     send(source, dist / SDIST)
     forget(watched)
     (offer,) = promote.offers(source, [ONE])
-    watched.inject(*saying_the_digest((dist / SDIST).read_bytes()), method="PUT")
+    said = checksum((dist / SDIST).read_bytes())
+    watched.at_random(knowing_the_digest(said), seed=1, share=1.0, method="HEAD", key=SDIST)
+    watched.inject(saying_the_digest(said) if says else let_through, method="PUT")
     promote.send(offer, target, f"demo/k/{SDIST}", lambda _count: None)
     assert watched.is_spent()
     assert len(copies_of(watched)) == 1
+    assert [headers["x-amz-copy-source-if-match"] for headers in watched.headers if "x-amz-copy-source" in headers]
     assert downloads_of(watched) == []
     assert b"".join(target.read(f"demo/k/{SDIST}")) == (dist / SDIST).read_bytes()
+
+
+def test_a_copy_that_the_store_says_is_another_one_is_a_failure(dist: Path, seaweed: Server, watched: Proxy) -> None:
+    source, target = bucket(seaweed, through=watched), bucket(seaweed, through=watched)
+    send(source, dist / SDIST)
+    watched.at_random(knowing_the_digest(checksum((dist / SDIST).read_bytes())), seed=1, share=1.0, method="HEAD", key=SDIST)
+    watched.at_random(of_copies(saying_the_digest(checksum(b"other"))), seed=1, share=1.0, method="PUT")
+    with pytest.raises(StorageError, match="what arrived is not what was copied"):
+        copy(source, target)
+    assert target.get("demo/index.json") is None
+
+
+@pytest.mark.parametrize("checked", [{}, {"ChecksumAlgorithm": "SHA256"}])
+def test_rotten_bytes_of_a_bucket_never_lie_under_the_key_of_the_true_ones(
+    dist: Path, like_amazon: Server, checked: dict[str, str]
+) -> None:
+    """What we noted beside them, which says that they are the true ones, proves nothing."""
+    source, target = bucket(like_amazon), bucket(like_amazon)
+    send(source, dist / SDIST)
+    (file,) = record(source, "demo").files
+    like_amazon.client().put_object(
+        Bucket=BUCKET, Key=f"{source._root}demo/{file.key}", Body=bytes(file.size), Metadata={"sha256": file.sha256}, **checked
+    )
+    seen: list[str] = []
+    with pytest.raises(StorageError, match="its bytes are not those that the record says"):
+        copy(source, Observed(target, after=lambda verb, key: seen.append(f"{verb} {key}")))
+    (offer,) = promote.offers(source, [ONE])
+    with pytest.raises(StorageError, match="its bytes are not those that the record says"):
+        promote.send(offer, target, f"demo/{file.key}", lambda _count: None)
+    assert [entry.key for entry in target.list("demo/")] == []
+
+
+def test_a_store_that_computes_digests_copies_what_it_has_seen_to_be_true(dist: Path, like_amazon: Server) -> None:
+    source, target = bucket(like_amazon), bucket(like_amazon)
+    body = (dist / SDIST).read_bytes()
+    client, key = like_amazon.client(), f"{source._root}demo/{SDIST}"
+    sha256 = hashlib.sha256(body).hexdigest()
+    client.put_object(Bucket=BUCKET, Key=key, Body=body, ChecksumAlgorithm="SHA256")
+    assert target.copy("demo/k", source, f"demo/{SDIST}", sha256=sha256)
+    assert b"".join(target.read("demo/k")) == body
+    assert not target.copy("demo/l", source, f"demo/{SDIST}", sha256="0" * 64)
+    assert not target.copy("demo/l", source, "demo/nothing", sha256=sha256)
+    assert target.stat("demo/l") is None
 
 
 def of_copies(fault: Fault) -> Fault:
@@ -488,24 +573,29 @@ def of_copies(fault: Fault) -> Fault:
 
 
 @pytest.mark.parametrize(
-    "fault",
+    ("known", "fault", "asked"),
     [
-        let_through,
-        refuse(403, "AccessDenied"),
-        refuse(404, "NoSuchKey"),
-        refuse(501, "NotImplemented"),
-        *saying_the_digest(b"other"),
+        (False, let_through, 0),
+        (True, refuse(403, "AccessDenied"), 2),
+        (True, refuse(404, "NoSuchKey"), 2),
+        (True, refuse(412, "PreconditionFailed"), 2),
+        (True, refuse(501, "NotImplemented"), 2),
     ],
-    ids=["says no digest", "may not", "does not see it", "cannot", "says another digest"],
+    ids=["knows no digest", "may not", "does not see it", "sees another one", "cannot"],
 )
-def test_where_it_does_not_the_bytes_are_streamed_and_checked(dist: Path, seaweed: Server, watched: Proxy, fault: Fault) -> None:
+def test_where_it_does_not_the_bytes_are_streamed_and_checked(
+    dist: Path, seaweed: Server, watched: Proxy, known: bool, fault: Fault, asked: int
+) -> None:
     source, target = bucket(seaweed, through=watched), bucket(seaweed, through=watched)
     send(source, dist / SDIST, dist / WHEEL)
+    for name in (SDIST, WHEEL) if known else ():
+        told = knowing_the_digest(checksum((dist / name).read_bytes()))
+        watched.at_random(told, seed=1, share=1.0, method="HEAD", key=f"{name}$")
     watched.at_random(of_copies(fault), seed=1, share=1.0, method="PUT")
     copy(source, target)
     check_at_rest(target)
     assert alike(source, target)
-    assert len(copies_of(watched)) == 2
+    assert len(copies_of(watched)) == asked
     assert len(downloads_of(watched)) >= 2
 
 
@@ -523,6 +613,9 @@ def test_as_on_amazon_a_copy_has_digest_and_headers_of_its_own(dist: Path, like_
     with proxy(like_amazon.url) as watched:
         source, target = bucket(like_amazon, through=watched), bucket(like_amazon, through=watched)
         send(source, dist / SDIST, dist / WHEEL)
+        for file in record(source, "demo").files:  # which Amazon computes a digest of, because it is sent with one
+            key, body = f"{source._root}demo/{file.key}", (dist / file.filename).read_bytes()
+            like_amazon.client().put_object(Bucket=BUCKET, Key=key, Body=body, ChecksumAlgorithm="SHA256")
         forget(watched)
         copy(source, target)
         assert len(copies_of(watched)) == 2
@@ -535,11 +628,13 @@ def test_as_on_amazon_a_copy_has_digest_and_headers_of_its_own(dist: Path, like_
         assert head["Metadata"] == {"sha256": file.sha256}
 
 
-def test_as_on_amazon_rotten_bytes_are_noticed_without_a_download(dist: Path, like_amazon: Server) -> None:
-    source, target = bucket(like_amazon), bucket(like_amazon)
-    send(source, dist / SDIST)
-    (file,) = record(source, "demo").files
-    like_amazon.client().put_object(Bucket=BUCKET, Key=f"{source._root}demo/{file.key}", Body=b"rotten")
-    with pytest.raises(StorageError, match="its bytes are not those that the record says"):
-        copy(source, target)
+def test_rotten_bytes_of_another_length_are_noticed_without_a_download(dist: Path, like_amazon: Server) -> None:
+    with proxy(like_amazon.url) as watched:
+        source, target = bucket(like_amazon, through=watched), bucket(like_amazon)
+        send(source, dist / SDIST)
+        (file,) = record(source, "demo").files
+        like_amazon.client().put_object(Bucket=BUCKET, Key=f"{source._root}demo/{file.key}", Body=b"rotten")
+        with pytest.raises(StorageError, match="its bytes are not those that the record says"):
+            copy(source, target)
+        assert downloads_of(watched) == []
     assert target.get("demo/index.json") is None

@@ -16,19 +16,33 @@ from pypiprivate import artifact, edits, simple
 from pypiprivate.amend import remove
 from pypiprivate.cli import main
 from pypiprivate.edits import Target
-from pypiprivate.errors import StorageError, UnsafeStorage
+from pypiprivate.errors import StorageError, UnsafeStorage, UnsupportedIndex
 from pypiprivate.findings import Depth, Kind
-from pypiprivate.index import streaming
-from pypiprivate.model import Existing
+from pypiprivate.index import Index, streaming
+from pypiprivate.model import Existing, ProjectList
 from pypiprivate.publish import publish, utc_now
-from pypiprivate.repair import Repair, repair
+from pypiprivate.repair import Repair, preview, repair
 from pypiprivate.storage.base import Storage
 from pypiprivate.storage.local import LocalStorage
 from pypiprivate.storage.memory import MemoryStorage
 from pypiprivate.storage.s3 import S3Storage, open_bucket
 from pypiprivate.verify import verify
 
-from .breakages import BYTES, DEEP, FINAL, HEADERS, MENDABLE, ROOT, Breakage, fill, overwrite, wheel_of
+from .breakages import (
+    BYTES,
+    DEEP,
+    FINAL,
+    HEADERS,
+    MENDABLE,
+    NO_FILE,
+    ROOT,
+    Breakage,
+    edit_root,
+    fill,
+    lose_of_respelt,
+    overwrite,
+    wheel_of,
+)
 from .builders import make_wheel
 from .faults import proxy, refuse
 from .repositories import (
@@ -140,6 +154,88 @@ def test_all_that_is_wrong_is_mended_at_once(storage: MemoryStorage, tmp_path: P
     assert (len(done.mended), done.left) == (len(breakages) + 1, ())
     assert verify(storage, depth=Depth.BYTES).findings == ()
     check_at_rest(storage)
+
+
+def test_a_sidecar_is_rebuilt_where_the_record_leads_to_its_wheel_in_a_roundabout_way(storage: MemoryStorage) -> None:
+    lose_of_respelt(".metadata")(storage, "demo")
+    assert {finding.kind for finding in mend(storage).mended} == {Kind.SIDECAR_MISSING}
+    assert verify(storage, depth=Depth.BYTES).findings == ()
+
+
+def older_root(storage: Storage) -> None:
+    """Put an old root record back beside a page that names more, also what is known from nowhere else."""
+    edit_root(storage, root(storage).add(["ghost"]))
+    overwrite(storage, simple.ROOT_RECORD, simple.root_to_json(ProjectList({"demo": {}}, serial=1)), simple.JSON_TYPE)
+    page = simple.root_to_html(replace(root(storage), serial=7).add(["ghost", "other"]))
+    overwrite(storage, simple.ROOT_PAGE, page, simple.HTML_TYPE)
+
+
+@pytest.mark.parametrize("names", [(), ("demo",)])
+def test_a_root_record_that_is_older_than_its_page_is_left_to_a_human(storage: MemoryStorage, names: tuple[str, ...]) -> None:
+    older_root(storage)
+    before = snapshot(storage)
+    done = mend(storage, *names)
+    assert (Kind.RECORD_OUTDATED, simple.ROOT_RECORD) in {(finding.kind, finding.key) for finding in done.left}
+    assert done.mended == ()
+    assert preview(done.report).mended == ()
+    assert snapshot(storage) == before
+
+
+def test_a_project_is_not_added_to_a_root_record_that_is_older_than_its_page(storage: MemoryStorage) -> None:
+    older_root(storage)
+    before = snapshot(storage)
+    with pytest.raises(UnsupportedIndex, match="index.json in the repository cannot be used: it is older"):
+        Index(storage, sleep=not_at_all).mend_root(["new"])
+    with pytest.raises(UnsupportedIndex, match="index.json in the repository cannot be used: it is older"):
+        Index(storage, sleep=not_at_all).enlist(["new"])
+    assert snapshot(storage) == before
+
+
+def test_a_root_that_grows_while_it_is_looked_at_is_not_taken_for_an_older_one(storage: MemoryStorage) -> None:
+    pages = 0
+
+    def grow(verb: str, key: str) -> None:
+        nonlocal pages
+        pages += (verb, key) == ("get", simple.ROOT_PAGE)
+        if (verb, key) == ("get", simple.ROOT_PAGE) and pages == 1:
+            Index(storage).enlist(["grown"])
+
+    Index(Observed(storage, before=grow), sleep=not_at_all).mend_root(["new"])
+    assert list(root(storage).projects) == ["demo", "grown", "new", "other"]
+    check_root(storage)
+
+
+def check_root(storage: Storage) -> None:
+    page = storage.get(simple.ROOT_PAGE)
+    assert page
+    assert page.body == simple.root_to_html(root(storage))
+
+
+def test_a_root_record_that_is_made_anew_names_all_that_its_page_named(storage: MemoryStorage) -> None:
+    edit_root(storage, root(storage).add(["ghost"]))
+    for key in (simple.ROOT_RECORD, "other/index.json", "other/index.html"):
+        storage.delete(key)
+    mend(storage)
+    assert list(root(storage).projects) == ["demo", "ghost", "other"]
+    check_root(storage)
+    lost = {finding.key for finding in verify(storage).findings if finding.kind is Kind.RECORD_MISSING}
+    assert lost == {"ghost/index.json", "other/index.json"}
+
+
+def test_a_root_of_another_tool_stays_known_also_where_its_projects_have_no_page(tmp_path: Path) -> None:
+    storage = MemoryStorage()
+    for name in ("foo", "bar"):
+        put(storage, f"{name}/{name}-1.0.tar.gz", b"body")
+    links = (
+        b'<a href="bar/">bar</a> <a href="/simple/Foo_/">x</a> <a href="foo/index.html">foo</a> <a href="readme.txt">?</a> <a>'
+    )
+    put(storage, simple.ROOT_PAGE, b"<!DOCTYPE html><html><body>" + links)
+    fill(storage, tmp_path, "zed")
+    assert list(root(storage).projects) == ["bar", "foo", "zed"]
+    assert {finding.key: finding.kind for finding in verify(storage).findings} == {
+        "bar/": Kind.NOT_ADOPTED,
+        "foo/": Kind.NOT_ADOPTED,
+    }
 
 
 def test_only_what_is_named_is_mended(storage: MemoryStorage) -> None:
@@ -406,7 +502,7 @@ def test_the_program_says_what_it_mended(index: LocalStorage, capsys: pytest.Cap
 
 
 def test_the_program_says_what_is_left_for_a_human(index: LocalStorage, capsys: pytest.CaptureFixture[str]) -> None:
-    FINAL[6].do(index, "demo")
+    NO_FILE.do(index, "demo")
     assert told(index, "-q", "repair") == 1
     said = capsys.readouterr().err.splitlines()
     assert said[0:2] == ["1 finding left for a human:", "files missing: 1"]
@@ -414,7 +510,7 @@ def test_the_program_says_what_is_left_for_a_human(index: LocalStorage, capsys: 
 
 
 def test_the_program_says_it_to_machines(index: LocalStorage, capsys: pytest.CaptureFixture[str]) -> None:
-    FINAL[6].do(index, "demo")
+    NO_FILE.do(index, "demo")
     MENDABLE[0].do(index, "other")
     assert told(index, "repair", "--json") == 1
     said = json.loads(capsys.readouterr().out)

@@ -179,11 +179,15 @@ def test_hashes_that_s3pypi_noted_are_compared_wherever_its_page_lies(
     moto.client().put_object(Bucket=servers.BUCKET, Key=key, Body=wrong)
     storage = open_storage("aws-s3", moto.options(prefix="in/a/prefix"))
     target = LocalStorage(tmp_path / "copy")
-    for adoption in (copied(storage, target), adopted(storage)):
-        assert len(adoption.taken) == 3
-        assert list(said(adoption, Kind.STRANGE)) == ["acme_demo-1.0.tar.gz"]
-    check_at_rest(storage)
+    for adoption, taken in ((copied(storage, target), 2), (adopted(storage), 0)):
+        assert len(adoption.taken) == taken
+        ((filename, why),) = said(adoption, Kind.REFUSED).items()
+        assert filename.endswith("acme_demo-1.0.tar.gz")
+        assert "another sha256" in why
     check_at_rest(target)
+    moto.client().put_object(Bucket=servers.BUCKET, Key=key, Body=noted)
+    assert len(adopted(storage).taken) == 3
+    check_at_rest(storage)
 
 
 def test_what_dumb_pypi_lists_keeps_its_times_and_marks(environments: Environments, acme: Path, tmp_path: Path) -> None:
@@ -260,7 +264,7 @@ def test_marks_times_and_hashes_of_the_older_page_are_kept(wheel: Path, sdist: P
         f'<a href="{wheel.name}#sha256={sha256(wheel)}" data-upload-time="2020-01-02T03:04:05Z" data-yanked="a &lt;b&gt;">w</a>',
         f'<a href="./{sdist.name}#sha512={sha512}" data-yanked>s</a>',
         f'<A HREF="/demo/{others[0].name}#md5=12" data-yanked="" data-upload-time="yesterday">2</A>',
-        f'<a href="{others[1].name}#sha256={OTHER.upper()}" data-requires-python="&gt;=2.7">3</a>',
+        f'<a href="{others[1].name}#sha256={sha256(others[1]).upper()}" data-requires-python="&gt;=2.7">3</a>',
         f'<a href="{others[2].name}" data-requires-python="&gt;=3.9">4</a>',
         '<a href="../">up</a><a>nothing</a><a href="http://[">wrong</a>',
     )
@@ -275,8 +279,45 @@ def test_marks_times_and_hashes_of_the_older_page_are_kept(wheel: Path, sdist: P
     assert (files[others[0].name].yanked, files[others[0].name].upload_time) == (True, "2021-02-03T04:05:06.000000Z")
     assert files[others[1].name].hashes == {"sha256": sha256(others[1])}
     assert files[others[2].name].requires_python == ">=3.9"
-    assert "another sha256" in said(adoption, Kind.STRANGE)[others[1].name]
     assert adoption.is_complete
+
+
+def test_a_file_whose_older_page_says_another_sha256_is_not_copied(wheel: Path, sdist: Path) -> None:
+    """Installers refused it, and a record of ours would say that it is sound."""
+    origin, storage = place_of({f"demo/{path.name}": path.read_bytes() for path in (wheel, sdist)}), stored()
+    put(origin, "demo/index.html", page(f'<a href="{wheel.name}#sha256={OTHER}">w</a>', f'<a href="{sdist.name}">s</a>'))
+    for _ in range(2):
+        adoption = copied(origin, storage)
+        check_at_rest(storage)
+        assert filenames(storage, "demo") == [sdist.name]
+        assert "another sha256" in said(adoption, Kind.REFUSED)[wheel.name]
+        assert not adoption.is_complete
+
+
+def test_a_project_whose_older_page_says_another_sha256_stays_as_it_is(wheel: Path, sdist: Path) -> None:
+    """A page of ours would not say it any more, and the next adoption would take the file."""
+    storage = stored()
+    put(storage, f"demo/{wheel.name}", wheel.read_bytes())
+    put(storage, f"demo/{sdist.name}", sdist.read_bytes())
+    put(storage, "demo/index.html", page(f'<a href="{wheel.name}#sha256={OTHER}">w</a>', f'<a href="{sdist.name}">s</a>'))
+    before = snapshot(storage)
+    preview = takeover.preview(survey.survey(storage), storage)
+    for adoption in (preview, adopted(storage), adopted(storage)):
+        assert "another sha256" in said(adoption, Kind.REFUSED)[f"demo/{wheel.name}"]
+        assert not adoption.is_complete
+        assert {key: body for key, body in snapshot(storage).items() if key.startswith("demo/")} == before
+    storage.delete(f"demo/{wheel.name}")
+    assert adopted(storage).is_complete
+    assert filenames(storage, "demo") == [sdist.name]
+
+
+@pytest.mark.parametrize("strange", ["<![foo[x]]>", "<![foo", "<![CDATA[x]]>", "<!foo>"])
+def test_what_follows_a_strange_section_of_a_page_is_read(wheel: Path, strange: str) -> None:
+    storage = stored()
+    put(storage, f"demo/{wheel.name}", wheel.read_bytes())
+    put(storage, "demo/index.html", page(f"{strange}x>", f'<a href="{wheel.name}" data-yanked="bad">w</a>'))
+    adopted(storage)
+    assert [file.yanked for file in record(storage, "demo").files] == ["bad"]
 
 
 def test_metadata_count_more_than_what_a_page_says_of_python(wheel: Path) -> None:
@@ -598,7 +639,8 @@ def place_of(files: Mapping[str, bytes]) -> MemoryStorage:
 
 
 def test_the_layouts_of_pypicloud_are_taken_with_what_it_noted(wheel: Path, sdist: Path) -> None:
-    meta = json.dumps({"hash_sha256": OTHER, "hash_md5": "no hash", "requires_python": ">=3.3", "summary": "x"}).encode()
+    noted = {"hash_sha256": sha256(wheel), "hash_md5": OTHER[:32], "requires_python": ">=3.3", "summary": "x"}
+    meta = json.dumps(noted).encode()
     in_directory = {
         f"demo/1.0/{wheel.name}": wheel.read_bytes(),
         f"demo/1.0/{wheel.name}.meta": meta,
@@ -606,7 +648,7 @@ def test_the_layouts_of_pypicloud_are_taken_with_what_it_noted(wheel: Path, sdis
     }
     storage = stored()
     adoption = copied(place_of(in_directory), storage, layout=layouts.LAYOUTS["pypicloud"])
-    assert "sha256" in adoption.remarks[0].said
+    assert "another md5" in adoption.remarks[0].said
     assert record(storage, "demo").files[0].upload_time == "2021-02-03T04:05:06.000000Z"
     in_bucket = place_of({f"a1b2/demo/{sdist.name}": sdist.read_bytes(), f"demo/1.0/{wheel.name}": wheel.read_bytes()})
     adoption = copied(in_bucket, storage)
@@ -750,7 +792,7 @@ def test_a_place_that_is_no_index_is_one_sentence(files: Mapping[str, bytes], la
     assert "--layout" in caught.value.hint
 
 
-@pytest.mark.parametrize("body", [b"no JSON", b"[]", b'{"files": 1}', b"\xff"])
+@pytest.mark.parametrize("body", [b"no JSON", b"[]", b'{"files": 1}', b"\xff", b"[" * 200_000])
 def test_a_page_that_is_none_stops_the_survey(body: bytes) -> None:
     with pytest.raises(ForeignIndex, match="index.v1_json"):
         survey.survey_place(place_of({"simple/demo/index.v1_json": body}))

@@ -37,6 +37,7 @@ from .breakages import (
     FINAL,
     HEADERS,
     MENDABLE,
+    NO_FILE,
     ROOT,
     Breakage,
     edit_record,
@@ -97,8 +98,11 @@ def test_nothing_is_found_in_a_sound_index(storage: MemoryStorage, depth: Depth)
     assert snapshot(storage) == before
 
 
-def test_nothing_is_found_where_nothing_lies() -> None:
-    assert verify(MemoryStorage()).findings == ()
+@pytest.mark.parametrize("depth", Depth)
+def test_a_place_where_nothing_lies_is_an_error(depth: Depth) -> None:
+    storage = MemoryStorage()
+    with pytest.raises(NotPublished, match=f"there is no index in {storage.location}"):
+        verify(storage, depth=depth)
 
 
 @pytest.mark.parametrize("breakage", [*MENDABLE, *HEADERS, *ROOT, *FINAL, *BYTES], ids=BROKEN)
@@ -210,12 +214,14 @@ def test_files_that_cannot_be_checked_are_a_note(storage: MemoryStorage) -> None
     elsewhere = (
         replace(wheel, filename="demo-2.0-py3-none-any.whl", url="https://elsewhere.example/demo-2.0-py3-none-any.whl"),
         replace(wheel, filename="demo-3.0-py3-none-any.whl", url="../../packages/demo-3.0-py3-none-any.whl"),
+        replace(wheel, filename="demo-4.0-py3-none-any.whl", url="/packages/demo-4.0-py3-none-any.whl"),
+        replace(wheel, filename="", url="./"),
     )
     unhashed = tuple(replace(file, hashes={}) for file in found.files if file != wheel)
-    edit_record(storage, replace(found, files=(*elsewhere, *unhashed, wheel), versions=("1.0", "2.0", "3.0")))
+    edit_record(storage, replace(found, files=(*elsewhere, *unhashed, wheel), versions=("1.0", "2.0", "3.0", "4.0")))
     report = verify(storage, depth=Depth.BYTES)
     assert report.is_sound
-    assert report.kinds == {Kind.UNCHECKED: 3}
+    assert report.kinds == {Kind.UNCHECKED: 5}
 
 
 def test_metadata_that_cannot_be_read_are_a_note(storage: MemoryStorage, tmp_path: Path) -> None:
@@ -413,7 +419,8 @@ def test_progress_is_told_how_far_it_is(storage: MemoryStorage) -> None:
 
 
 def test_documents_alone_are_found_on_a_real_store(real: Storage, tmp_path: Path) -> None:
-    assert run(real, Depth.DOCUMENTS, 4).projects == 0
+    with pytest.raises(NotPublished):
+        run(real, Depth.DOCUMENTS, 4)
     real.swap(".pypiprivate/left-behind", b"", replacing=None, content_type="text/plain")  # by a probe that was killed
     fill(real, tmp_path, "demo", "other", "third")
     MENDABLE[0].do(real, "demo")
@@ -484,7 +491,7 @@ def test_the_program_says_that_all_is_well(index: LocalStorage, capsys: pytest.C
 
 def test_the_program_says_what_is_wrong_by_kind_and_what_to_do(index: LocalStorage, capsys: pytest.CaptureFixture[str]) -> None:
     MENDABLE[0].do(index, "demo")
-    FINAL[6].do(index, "other")
+    NO_FILE.do(index, "other")
     overwrite(index, "demo/notes.txt", b"whatever")
     assert told(index, "verify") == 1
     lines = capsys.readouterr().out.splitlines()
@@ -532,10 +539,20 @@ def test_the_program_says_it_to_machines(index: LocalStorage, capsys: pytest.Cap
         (["verify", "--workers", "0"], 2, "--workers takes a number from 1 to 256."),
         (["verify", "demo==1.0"], 2, "is a release, not a project"),
         (["verify", "unknown"], 1, "there is no project unknown in"),
+        (["-r", "./mistyped", "verify"], 1, "there is no index in"),
+        (["-r", "./mistyped", "repair"], 1, "there is no index in"),
+        (["-r", "./mistyped", "gc"], 1, "there is no index in"),
     ],
 )
 def test_the_program_says_what_it_was_told_wrong(
-    index: LocalStorage, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, words: str
+    index: LocalStorage,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    words: str,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     assert told(index, *arguments) == code
     assert words in capsys.readouterr().err

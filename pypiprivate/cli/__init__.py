@@ -6,6 +6,7 @@ Exit codes: 0 done (also "already there"), 1 refused or failed, 2 wrong usage.
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import signal
@@ -40,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if sys.stderr is None:
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  for the rest of the process
+    _let_print_anything()
     parser = _parser()
     completing.complete_if_asked(parser)
     arguments = parser.parse_args(argv)
@@ -54,6 +56,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"interrupted. {RESCUE}")
         # Requests to a store that hangs may be under way in other threads, which an orderly exit would wait for.
         os._exit(1)
+
+
+def _let_print_anything() -> None:
+    """What metadata say may not be in the alphabet of a terminal or a pipe: such letters are shown as their numbers."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -101,13 +110,18 @@ def _log_to_stderr(verbosity: int) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let SIGTERM end the command as Ctrl-C does: with a sentence, and nothing half-done that a re-run would not finish."""
+    """Let SIGTERM end the command as Ctrl-C does: with a sentence, and nothing half-done that a re-run would not finish.
+
+    Until then, and from then on, an interruption does what it did before: see :mod:`pypiprivate.__main__`.
+    """
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+    before = [signal.signal(number, interrupt) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

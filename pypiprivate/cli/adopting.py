@@ -64,12 +64,14 @@ def _adopt(arguments: argparse.Namespace) -> int:
 
 def _survey(arguments: argparse.Namespace, repository: Repository, names: Sequence[str]) -> Survey:
     if arguments.place is None:
-        if arguments.layout or arguments.files:
+        if arguments.layout or arguments.files is not None:
             raise UsageError("--layout and --files say how another index lies, and none is named.", hint="Say --from PLACE.")
         return repository.survey(names)
+    if "" in (arguments.place, arguments.files):
+        raise UsageError("--from or --files names nothing.", hint="Say a directory, a URL or a section of your file.")
     layout = layouts.LAYOUTS.get(arguments.layout)
     origin = repository_named(arguments, arguments.place, flag="--from")
-    files = repository_named(arguments, arguments.files, flag="--files") if arguments.files else None
+    files = repository_named(arguments, arguments.files, flag="--files") if arguments.files is not None else None
     if origin.storage.location == repository.storage.location:
         raise UsageError("--from names the repository itself.", hint="Leave it out to adopt what lies there in place.")
     return repository.survey_place(origin.storage, names, layout=layout, files=files.storage if files else None)

@@ -157,7 +157,7 @@ def _links(said: RawMetadata) -> list[str]:
 def _is_for_extra(text: str) -> bool:
     try:
         marker = Requirement(text).marker
-    except InvalidRequirement:
+    except (InvalidRequirement, RecursionError):  # it may hold thousands of brackets
         return False
     return "extra" in str(marker or "")
 

@@ -41,7 +41,7 @@ def _check_url(name: str, text: str | None) -> None:
     from ..doctor.webclient import Address
 
     try:
-        _ = text and Address.parse(text)
+        _ = text is None or Address.parse(text)
     except ConfigError as error:
         raise UsageError(f"{name}: {error}.", hint=error.hint) from error
 

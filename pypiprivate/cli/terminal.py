@@ -14,6 +14,8 @@ from ..errors import PypiPrivateError, printable
 
 #: What is true of every command.
 RESCUE = "Running the same command again is safe and finishes what was begun."
+#: Bytes that are not told apart from still more.
+_LARGEST = 10**18
 
 
 def say(text: str) -> None:
@@ -50,11 +52,12 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def size_of(count: int) -> str:
     """Write a number of bytes for people: in powers of a thousand, as disks and stores count."""
-    size, units = float(count), iter(("kB", "MB", "GB", "TB"))
+    # An inherited record may say any number.
+    size, units = float(min(max(count, 0), _LARGEST)), iter(("kB", "MB", "GB", "TB"))
     unit = "B"
     while size >= 999.95 and (larger := next(units, None)):
         size, unit = size / 1000, larger
-    return f"{size:.1f} {unit}" if unit != "B" else f"{count} B"
+    return f"{size:.1f} {unit}" if unit != "B" else f"{size:.0f} B"
 
 
 def tell_failure(error: PypiPrivateError, *, as_json: bool) -> None:

@@ -112,8 +112,11 @@ class S3Storage:
             self._send(key, data, sha256=sha256, what=str(body), sent=sent)
 
     def copy(self, key: str, source: Storage, source_key: str, *, sha256: str) -> bool:
-        """See :meth:`.Copying.copy`. Only where the store computes the digest of what it copied, and may read the source."""
+        """See :meth:`.Copying.copy`. Only of what the store itself has computed the digest, and may read."""
         if not isinstance(source, S3Storage) or source._endpoint != self._endpoint:  # noqa: SLF001  one of our kind
+            return False
+        etag = source._proven(source_key, sha256)  # noqa: SLF001
+        if etag is None:
             return False
         headers = {
             "ContentType": OCTETS,
@@ -121,20 +124,23 @@ class S3Storage:
             "Metadata": {"sha256": sha256},
             "MetadataDirective": "REPLACE",
         }
-        wanted = base64.b64encode(bytes.fromhex(sha256)).decode()
         try:
             with self._translated(key):
                 answer = self._client.copy_object(
                     Bucket=self._bucket,
                     Key=self._root + key,
                     CopySource={"Bucket": source._bucket, "Key": source._root + source_key},  # noqa: SLF001
+                    CopySourceIfMatch=etag,
                     ChecksumAlgorithm="SHA256",
                     **headers,
                     **self._put_args,
                 )
-        except Refused:  # other credentials may read it, it may be larger than a copy can be, or the store knows no copies
+        except Refused:  # it may have changed, other credentials may read it, or the store knows no copies
             return False
-        return bool(answer.get("CopyObjectResult", {}).get("ChecksumSHA256") == wanted)
+        said = answer.get("CopyObjectResult", {}).get("ChecksumSHA256")
+        if said is not None and _decoded(said) != sha256:
+            raise StorageError(self._what(key), "what arrived is not what was copied.", hint=AGAIN)
+        return True
 
     def relabel(self, key: str) -> bool:
         """See :meth:`.Relabelling.relabel`. A copy of the object onto itself, on condition that it is what we looked at."""
@@ -224,6 +230,11 @@ class S3Storage:
     def _get(self, key: str) -> Stored | None:
         answer = self._find("get_object", key)
         return Stored(b"".join(self._pieces(key, answer)), answer["ETag"], _headers(answer)) if answer else None
+
+    def _proven(self, key: str, sha256: str) -> str | None:
+        """Return the ETag of an object of which the store has computed that digest; what we noted proves nothing."""
+        answer = self._find("head_object", key, ChecksumMode="ENABLED")
+        return str(answer["ETag"]) if answer and _computed(answer) == sha256 else None
 
     def _find(self, operation: str, key: str, **parameters: Any) -> Any | None:
         """Ask for an object; None only if the store proves that there is none."""
@@ -439,15 +450,21 @@ def _headers(answer: Any) -> Headers:
 
 
 def _sha256(answer: Any) -> str | None:
-    """Return what we noted when we wrote the object, or else what the store computed, if of the whole and not of its parts."""
+    """Return what we noted when we wrote the object, or else what the store computed."""
     metadata: dict[str, str] = answer.get("Metadata", {})  # some stores change the case of names
     noted = {name.lower(): value for name, value in metadata.items()}.get("sha256", "")
     if re.fullmatch("[0-9a-f]{64}", noted):
         return noted
-    computed = str(answer.get("ChecksumSHA256", ""))
-    if "-" in answer["ETag"] or not re.fullmatch("[A-Za-z0-9+/]{43}=", computed):
-        return None
-    return base64.b64decode(computed).hex()
+    return _computed(answer)
+
+
+def _computed(answer: Any) -> str | None:
+    """Return the digest that the store computed, if of the whole and not of its parts."""
+    return None if "-" in answer["ETag"] else _decoded(answer.get("ChecksumSHA256", ""))
+
+
+def _decoded(checksum: object) -> str | None:
+    return base64.b64decode(str(checksum)).hex() if re.fullmatch("[A-Za-z0-9+/]{43}=", str(checksum)) else None
 
 
 @contextmanager
