@@ -51,13 +51,16 @@ _SIDECAR = (
     "If they have not, delete the release, and publish it anew under a new version."
 )
 _LOST = (
-    "Restore the very bytes under that key from a backup or an older version of the bucket's object. "
-    "If there is none, delete the release (pypi-private delete), and publish a new version."
+    "Restore the very bytes under that key, from a backup, an older version of the bucket's object, or who built them. "
+    "If nobody has them, delete the release (pypi-private delete), and publish a new version."
 )
 WAYS_OUT: Mapping[Kind, str] = {
     Kind.RECORD_MISSING: _RESTORE,
     Kind.RECORD_UNREADABLE: f"If a newer version of pypiprivate wrote it, use that. Else: {_RESTORE}",
-    Kind.RECORD_OUTDATED: f"Somebody put an old record back. {_RESTORE}",
+    Kind.RECORD_OUTDATED: (
+        f"Somebody put an old record back. {_RESTORE}. "
+        "If there is no newer one, take the page beside it away, and repair makes a page of what the record says."
+    ),
     Kind.RECORD_CONTRADICTORY: "Somebody edited the record. Restore it, or delete the release and publish a new version.",
     Kind.FILE_MISSING: _LOST,
     Kind.FILE_DAMAGED: _LOST,

@@ -73,7 +73,7 @@ class Repository:
     ) -> tuple[Receipt, ...]:
         """Publish built artifacts: sdists and wheels, of one project or several.
 
-        :param paths: the files; all are read and checked before the first byte is written.
+        :param paths: the files, or one of them as text; all are read and checked before the first byte is written.
         :param existing: what happens to a release file that is published already with other bytes; None: as the settings say.
         :param progress: is told of what is sent.
         :return: a receipt for each artifact.
@@ -270,6 +270,8 @@ class Repository:
         return takeover.preview(found, self.storage, read=read, sent=sent)
 
     def _read(self, paths: Iterable[Path | str]) -> list[Artifact]:
+        if isinstance(paths, str):  # which is iterable, too
+            paths = [paths]
         artifacts = [artifact.read(Path(path)) for path in paths]
         for read in artifacts:
             for warning in read.warnings:

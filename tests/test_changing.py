@@ -294,6 +294,7 @@ def test_what_is_published_while_somebody_thinks_it_over_stays(index: LocalStora
 
 def test_prune_only_says_what_would_go_until_it_is_told_to(index: LocalStorage, capsys: Printed) -> None:
     before = snapshot(index)
+    assert told(capsys, "prune", "--keep", "1", "--dry-run") == told(capsys, "prune", "--keep", "1")
     lines = told(capsys, "prune", "--keep", "1")
     assert lines[:2] == [f"{WHEEL}: would be deleted", f"{SDIST}: would be deleted"]
     assert lines[2] == f"dry run: nothing was written to {index.location}"

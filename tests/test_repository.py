@@ -41,6 +41,12 @@ def test_settings_come_from_the_same_sources_as_everywhere(tmp_path: Path) -> No
         pypiprivate.open_repository("team", project=tmp_path, environ={})
 
 
+def test_one_path_need_not_be_a_list(tmp_path: Path) -> None:
+    sdist = make_sdist(tmp_path / "dist", "demo", "1.0")
+    (receipt,) = pypiprivate.open_repository(str(tmp_path / "simple")).publish(str(sdist))
+    assert receipt.filename == sdist.name
+
+
 def test_one_bad_artifact_and_nothing_is_written(tmp_path: Path) -> None:
     repository = pypiprivate.open_repository(str(tmp_path / "index"), project=tmp_path, environ={})
     (tmp_path / "demo-2.0.tar.gz").write_bytes(b"not gzip")

@@ -15,7 +15,7 @@ from ..edits import Edit, Retention, Target
 from ..model import Existing
 from ..publish import utc_now
 from ..repository import Repository
-from .options import Command, UsageError, add_dry_run, add_json, repository_of
+from .options import Command, UsageError, add_dry_run, add_json, add_yes, repository_of
 from .publishing import add_existing
 from .targets import project_of, release_of, repository_named, target_of, wrong_usage
 from .terminal import is_confirmed, print_json, say, size_of
@@ -60,7 +60,7 @@ def _add_prune(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--older-than", metavar="DAYS", help="only what was uploaded more than so many days ago")
     for kind, about in (("pre", "pre-releases"), ("dev", "development releases"), ("yanked", "releases that are yanked")):
         parser.add_argument(f"--{kind}", dest="only", action="append_const", const=kind, help=f"only {about}")
-    parser.add_argument("-y", "--yes", action="store_true", help="do it; without, it is only said what would be done")
+    add_yes(parser)
     add_json(parser)
 
 
@@ -108,7 +108,10 @@ def _delete(arguments: argparse.Namespace) -> int:
         change = repository.remove(target.project, edits.delete(target, utc_now(), only=only))
         _tell(arguments, repository, [change], _removed, dry_run=False)
         return 0
-    _tell(arguments, repository, [change], _removed, dry_run=True)
+    if arguments.dry_run or arguments.json:
+        _tell(arguments, repository, [change], _removed, dry_run=True)
+    else:
+        say(f"{target} is not deleted")
     return 0 if arguments.dry_run else 1
 
 

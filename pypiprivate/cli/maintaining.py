@@ -12,7 +12,7 @@ from ..findings import Depth, Finding, Kind, Report
 from ..garbage import Garbage
 from ..repair import Repair
 from ..repository import WORKERS, Repository
-from .options import Command, UsageError, add_dry_run, add_json, repository_of
+from .options import Command, UsageError, add_dry_run, add_json, add_yes, repository_of
 from .targets import project_of
 from .terminal import print_json, print_lines, say, size_of
 
@@ -53,7 +53,7 @@ def _add_documents(parser: Any) -> None:
 
 def _add_gc(parser: argparse.ArgumentParser) -> None:
     _add_names(parser)
-    parser.add_argument("-y", "--yes", action="store_true", help="do it; without, it is only said what would be done")
+    add_yes(parser)
     add_json(parser)
 
 

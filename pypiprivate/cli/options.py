@@ -54,6 +54,13 @@ def add_dry_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be done, and write nothing")
 
 
+def add_yes(parser: argparse.ArgumentParser) -> None:
+    """Add ``--yes`` to a command that only says what it would do without it; ``--dry-run`` says the same."""
+    acts = parser.add_mutually_exclusive_group()
+    acts.add_argument("-y", "--yes", action="store_true", help="do it; without, it is only said what would be done")
+    acts.add_argument("-n", "--dry-run", action="store_true", help="only say what would be done, as without --yes")
+
+
 def settings_of(arguments: argparse.Namespace, **flags: str | None) -> config.Settings:
     """Return the settings of this invocation.
 
