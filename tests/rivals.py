@@ -95,8 +95,7 @@ def bandersnatch(environments: Environments, mirror: Path, releases: Sequence[di
             *settings,
         ]
         config.write_text("\n".join([*lines, ""]))
-        # Its releases for older Pythons import pkg_resources, which setuptools 81 has no more.
-        program = environments.foreign(("bandersnatch", "setuptools<81")) / "bandersnatch"
+        program = environments.foreign(("bandersnatch",)) / "bandersnatch"
         run([program, "-c", config, "sync", "acme-demo"], env=environment(mirror.parent))
 
 
