@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TypeVar
@@ -15,7 +15,7 @@ from typing import TypeVar
 from . import browse
 from .edits import Edit
 from .errors import NotPublished
-from .index import Gather, Index, concurrently
+from .index import Gather, Index, concurrently, singly
 from .model import File, Project
 from .storage.base import Storage
 
@@ -111,7 +111,7 @@ def remove_from_each(
 
     :param projects: normalised names; None: all that are listed.
     """
-    act = partial(remove, storage, edit=edit, sleep=sleep, gather=_in_turn)
+    act = partial(remove, storage, edit=edit, sleep=sleep, gather=singly)
     return _of_each(storage, projects, lambda name: act(project=name), gather)
 
 
@@ -119,7 +119,7 @@ def preview_each(
     storage: Storage, projects: Iterable[str] | None, edit: Edit, *, gather: Gather = concurrently
 ) -> tuple[Change, ...]:
     """Say what :func:`remove_from_each` would do, and write nothing. Arguments, results and errors are the same."""
-    act = partial(preview, storage, edit=edit, gather=_in_turn)
+    act = partial(preview, storage, edit=edit, gather=singly)
     return _of_each(storage, projects, lambda name: act(project=name), gather)
 
 
@@ -138,11 +138,6 @@ def _of_each(
 
     names = browse.projects(storage) if projects is None else tuple(dict.fromkeys(projects))
     return tuple(filter(None, gather([partial(removing, name) for name in names])))
-
-
-def _in_turn(calls: Sequence[Callable[[], T]], /) -> list[T]:
-    """Where many projects are changed at once, each has one request under way."""
-    return [call() for call in calls]
 
 
 def discard(index: Index, project: str, keys: Iterable[str]) -> None:

@@ -17,7 +17,7 @@ from itertools import groupby
 from . import simple
 from .errors import NotPublished
 from .filenames import is_normalized
-from .index import Index, Stream, in_turn
+from .index import Index, Stream, in_turn, singly
 from .listing import Directory, Leftover, Why, directories, leftovers
 from .model import Project, timestamp
 from .publish import utc_now
@@ -121,7 +121,7 @@ def _condemn(storage: Storage, found: Directory, now: datetime, sleep: Callable[
         orphans = dict.fromkeys(leftover.key for leftover in due if leftover.why is Why.ORPHAN)
         return record.condemn(orphans, timestamp(now))
 
-    index = Index(storage, sleep=sleep, gather=lambda calls: list(in_turn(calls)))
+    index = Index(storage, sleep=sleep, gather=singly)
     index.look([found.name])
     index.settle(found.name)
     index.finish([index.change(found.name, edit)])

@@ -86,6 +86,11 @@ def in_turn(calls: Iterable[Callable[[], T]], /) -> Iterator[T]:
     return (call() for call in calls)
 
 
+def singly(calls: Sequence[Callable[[], T]], /) -> list[T]:
+    """Run calls one after another: where many projects are changed at once, each has one request under way."""
+    return [call() for call in calls]
+
+
 @contextmanager
 def streaming(workers: int = WORKERS) -> Iterator[Stream]:
     """Give a :class:`Stream` that runs so many calls at once, all its uses taken together, however many there are to come.

@@ -32,11 +32,12 @@ ORIGINAL_TIME = "_original-upload-time"
 class Published:
     """A file that another repository offers: see :class:`.publish.Offer`.
 
-    :ivar file: as that repository's record has it. ``metadata``: its sidecar there.
+    :ivar key: where it lies there. ``file``: as the record there has it. ``metadata``: its sidecar.
     """
 
     origin: Storage
     project: str
+    key: str
     file: File
     identity: Identity
     metadata: bytes | None
@@ -60,11 +61,6 @@ class Published:
     def size(self) -> int:
         """Number of its bytes."""
         return self.file.size
-
-    @property
-    def key(self) -> str:
-        """Where it lies in its repository."""
-        return f"{self.project}/{self.file.key}"
 
     @property
     def source(self) -> str:
@@ -150,7 +146,7 @@ def _published(origin: Storage, project: str, file: File) -> Published:
         raise NotPublished(f"copy of {file.filename} of {project}, of which the record knows the sha256", origin.location)
     _check_specifier(origin, project, file)
     key = f"{project}/{file.key}"
-    return Published(origin, project, file, parse_filename(file.filename, project), _sidecar(origin, key, file))
+    return Published(origin, project, key, file, parse_filename(file.filename, project), _sidecar(origin, key, file))
 
 
 def _check_specifier(origin: Storage, project: str, file: File) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from . import simple
 from .errors import UnsupportedIndex
 from .findings import MENDABLE, Depth, Finding, Kind, Report
-from .index import Index, Stream, in_turn
+from .index import Index, Stream, in_turn, singly
 from .inspection import PAGE_HEADERS, RECORD_HEADERS, is_announced, key_of, read_back
 from .model import Project
 from .storage.base import Entry, Storage, Stored
@@ -78,7 +78,7 @@ def repair(
     :param depth: ``DOCUMENTS``: pages and root, from the records alone.
     :param sleep: waits for so many seconds.
     """
-    index = Index(storage, sleep=sleep, gather=lambda calls: list(in_turn(calls)))
+    index = Index(storage, sleep=sleep, gather=singly)
     tally, mended = Tally(depth), list[Finding]()
     states = examine(storage, names, depth=depth, stream=stream, settled=_SETTLED)
     results = stream(partial(_mend, index, state) for state in _probed(index, states))

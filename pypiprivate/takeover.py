@@ -14,13 +14,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from packaging.version import Version
-
 from . import adopt, artifact, promote
 from .adopt import Found, Reader
 from .errors import ArtifactDeleted, ProjectClosed, UnsupportedIndex
 from .filenames import Identity
-from .index import Gather, Index, concurrently
+from .index import Gather, Index, concurrently, singly
 from .model import Existing, File, Outcome, Project, url_of
 from .publish import Receipt, publish
 from .publish import preview as preview_of_publish
@@ -80,7 +78,7 @@ def take(
     :raises StorageError: a store failed; running the same command again is safe.
     :raises UnsupportedIndex: the root cannot be understood. A project that cannot is left as it is, and remarked upon.
     """
-    index = Index(storage, sleep=sleep, gather=gather if len(found.in_place) == 1 else _in_turn)
+    index = Index(storage, sleep=sleep, gather=gather if len(found.in_place) == 1 else singly)
     if found.files > len(found.copies):
         index.probe()
     done = gather([partial(_take_in, index, name, read, sent) for name in found.in_place])
@@ -112,10 +110,6 @@ class _Done:
     recorded: bool = False
 
 
-def _in_turn(calls: Sequence[Callable[[], T]], /) -> list[T]:
-    return [call() for call in calls]
-
-
 def _summed(found: Survey, done: Sequence[_Done]) -> Adoption:
     return Adoption(
         tuple(taken for each in done for taken in each.taken),
@@ -139,7 +133,7 @@ def _take_in(index: Index, name: str, read: Reader, sent: Sent) -> _Done:
 
 def _would_take_in(storage: Storage, name: str, read: Reader, sent: Sent) -> _Done:
     try:
-        before = Index(storage, gather=_in_turn).read(name)
+        before = Index(storage, gather=singly).read(name)
         findings = adopt.find(storage, before, read=read, sent=sent)
     except UnsupportedIndex as error:
         return _refused(name, error)
@@ -175,41 +169,11 @@ def _refused(name: str, error: UnsupportedIndex) -> _Done:
 # -- copies -------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Copy:
-    """A file of another index, read: see :class:`.publish.Offer`, and :func:`.promote.send`, which stores it."""
+class _Copy(promote.Published):
+    """A file of another index, read; it keeps its upload time and its marks."""
 
-    origin: Storage
-    key: str
-    identity: Identity
-    file: File
-    metadata: bytes | None
-
-    @property
-    def project(self) -> str:
-        return self.identity.project
-
-    @property
-    def version(self) -> Version:
-        return self.identity.version
-
-    @property
-    def filename(self) -> str:
-        return self.file.filename
-
-    @property
-    def sha256(self) -> str:
-        return self.file.sha256
-
-    @property
-    def size(self) -> int:
-        return self.file.size
-
-    @property
-    def source(self) -> str:
-        return f"{self.origin.location}/{self.key}"
-
-    def as_file(self, *, key: str, upload_time: str) -> File:  # noqa: ARG002  it keeps its own
+    def as_file(self, *, key: str, upload_time: str) -> File:  # noqa: ARG002  it has its own
+        """Describe it as it was read, but for where it lies."""
         return replace(self.file, url=url_of(key))
 
 
@@ -231,18 +195,18 @@ def _batches(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
 def _copy(storage: Storage, batch: Sequence[Candidate], read: Reader, sent: Sent, sleep: Callable[[float], None]) -> _Done:
     seen = _Batch.of(storage, batch, read, sent)
     _finish(storage, seen.complete(), sleep)
-    act = partial(publish, storage=storage, existing=Existing.KEEP, send=promote.send, sleep=sleep, gather=_in_turn)
+    act = partial(publish, storage=storage, existing=Existing.KEEP, send=promote.send, sleep=sleep, gather=singly)
     return _offered(seen, act)
 
 
 def _would_copy(storage: Storage, batch: Sequence[Candidate], read: Reader, sent: Sent) -> _Done:
-    act = partial(preview_of_publish, storage=storage, existing=Existing.KEEP, gather=_in_turn)
+    act = partial(preview_of_publish, storage=storage, existing=Existing.KEEP, gather=singly)
     return _offered(_Batch.of(storage, batch, read, sent), act)
 
 
 def _finish(storage: Storage, names: Sequence[str], sleep: Callable[[float], None]) -> None:
     """Bring pages and root up to what an earlier run wrote down, where this one has nothing to add."""
-    index = Index(storage, sleep=sleep, gather=_in_turn)
+    index = Index(storage, sleep=sleep, gather=singly)
     index.look(names)
     for name in names:
         index.settle(name)
@@ -284,7 +248,7 @@ class _Batch:
             self.present += 1
             return
         self.remarks += _strange(identity.project, [found])
-        self.offers.append(_Copy(candidate.origin, candidate.entry.key, identity, found.file, found.metadata))
+        self.offers.append(_Copy(candidate.origin, identity.project, candidate.entry.key, found.file, identity, found.metadata))
 
     def holds(self, project: str) -> frozenset[tuple[str, str]]:
         """File names and digests of what the repository has of a project."""
