@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -261,6 +262,31 @@ def test_on_a_terminal_anything_else_deletes_nothing(index: LocalStorage, tmp_pa
     assert json.loads(out)["dry_run"] is True
     assert "Traceback" not in shown
     assert snapshot(index) == before
+
+
+class Answering(io.StringIO):
+    """Says that it is a terminal, on which *answer* stands."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def undecodable(self, *_: object) -> str:
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("no\n", 1), ("", 1), (None, 1)])
+def test_who_does_not_say_yes_is_told_that_nothing_was_deleted(
+    index: LocalStorage, monkeypatch: pytest.MonkeyPatch, answer: str | None, code: int
+) -> None:
+    before, stdin, stderr = snapshot(index), Answering(answer), Answering()
+    if answer is None:
+        monkeypatch.setattr(stdin, "readline", stdin.undecodable)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    assert main(["delete", "other"]) == code
+    assert QUESTION in stderr.getvalue()
+    assert stderr.getvalue().endswith("other is not deleted\n") == (code == 1)
+    assert (snapshot(index) == before) == (code == 1)
 
 
 @on_a_terminal
