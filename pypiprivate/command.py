@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,7 +113,8 @@ class publish_private(Command):  # noqa: N801 - a command's class is named as it
             settings = self._settings()
             paths = self._built() or self._built_before(settings)
             is_dry = self.dry_run or getattr(self.distribution, "dry_run", False)
-            told = (surface.preview if is_dry else surface.publish)(Repository(settings), paths)
+            act, watched = surface.preview if is_dry else surface.publish, sys.stderr if self.verbose else None
+            told = act(Repository(settings), paths, watched)
         self._say(told.lines)
 
     def _settings(self) -> Settings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ class PrivatePublisher(PublisherInterface):
         settings = self._settings(options)
         paths = self._named(artifacts) if artifacts else self._current(settings)
         repository = Repository(settings)
-        return (surface.preview if dry_run else surface.publish)(repository, paths).lines
+        return (surface.preview if dry_run else surface.publish)(repository, paths, sys.stderr).lines
 
     def _settings(self, options: Mapping[str, str]) -> config.Settings:
         if self.plugin_config.keys() - {"disable"}:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import config, report, surface
+from . import config, progress, report, surface
 from .errors import ArtifactDeleted, ArtifactError, ArtifactExists, ConfigError, PypiPrivateError, printable
 from .repository import Repository
 from .sources import underscored
@@ -76,7 +76,9 @@ class Publication:
         location = self.repository.storage.location
         if self.dry_run:
             return report.intentions(self.repository.preview([path]), location)
-        return report.lines(self.repository.publish([path]), location, None)
+        with progress.shown_on(sys.stderr) as sending:
+            receipts = self.repository.publish([path], progress=sending)
+        return report.lines(receipts, location, None)
 
     def _failure(self, error: PypiPrivateError, path: Path) -> str:
         ways = [error.hint]

@@ -69,21 +69,29 @@ class Repository:
             raise ConfigError(error.reason, origin=origin, hint=error.hint) from error
 
     def publish(
-        self, paths: Iterable[Path | str], *, existing: Existing | None = None, progress: Progress = quietly
+        self,
+        paths: Iterable[Path | str],
+        *,
+        existing: Existing | None = None,
+        reading: Progress = quietly,
+        progress: Progress = quietly,
     ) -> tuple[Receipt, ...]:
         """Publish built artifacts: sdists and wheels, of one project or several.
 
         :param paths: the files, or one of them as text; all are read and checked before the first byte is written.
         :param existing: what happens to a release file that is published already with other bytes; None: as the settings say.
+        :param reading: is told of what is read and checked.
         :param progress: is told of what is sent.
         :return: a receipt for each artifact.
         :raises PypiPrivateError: see :func:`pypiprivate.publish.publish` and :func:`pypiprivate.artifact.read`.
         """
-        return publish(self._read(paths), self.storage, existing=existing or self.settings.existing, progress=progress)
+        return publish(self._read(paths, reading), self.storage, existing=existing or self.settings.existing, progress=progress)
 
-    def preview(self, paths: Iterable[Path | str], *, existing: Existing | None = None) -> tuple[Receipt, ...]:
+    def preview(
+        self, paths: Iterable[Path | str], *, existing: Existing | None = None, reading: Progress = quietly
+    ) -> tuple[Receipt, ...]:
         """Say what :meth:`publish` would do, and write nothing. Arguments, results and errors are the same."""
-        return preview(self._read(paths), self.storage, existing=existing or self.settings.existing)
+        return preview(self._read(paths, reading), self.storage, existing=existing or self.settings.existing)
 
     def projects(self) -> tuple[str, ...]:
         """Return the normalised names of all projects, sorted.
@@ -269,14 +277,22 @@ class Repository:
         """Say what :meth:`take_over` would do, and write nothing. Arguments, results and errors are the same."""
         return takeover.preview(found, self.storage, read=read, sent=sent)
 
-    def _read(self, paths: Iterable[Path | str]) -> list[Artifact]:
+    def _read(self, paths: Iterable[Path | str], reading: Progress) -> list[Artifact]:
         if isinstance(paths, str):  # which is iterable, too
             paths = [paths]
-        artifacts = [artifact.read(Path(path)) for path in paths]
+        artifacts = [_read_one(Path(path), reading) for path in paths]
         for read in artifacts:
             for warning in read.warnings:
                 log.warning("%s: %s", read.filename, warning)
         return artifacts
+
+
+def _read_one(path: Path, reading: Progress) -> Artifact:
+    size = path.stat().st_size if path.is_file() else 0
+    is_read = reading(path.name, size)
+    read = artifact.read(path)
+    is_read(size)
+    return read
 
 
 def _normalized(projects: Iterable[str]) -> tuple[str, ...]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from . import progress, report
 from .errors import printable
@@ -23,19 +23,20 @@ class Told:
     lines: tuple[str, ...]
 
 
-def publish(repository: Repository, paths: Iterable[Path]) -> Told:
-    """Publish the files, and show how far it is on a terminal.
+def publish(repository: Repository, paths: Iterable[Path], watched: TextIO | None) -> Told:
+    """Publish the files, and show on *watched*, if anybody is to see it, how far that is.
 
     :raises PypiPrivateError: see :meth:`.Repository.publish`.
     """
-    with progress.shown_on(sys.stderr) as shown:
-        receipts = repository.publish(paths, progress=shown)
+    with progress.shown_on(watched, "reading {}") as reading, progress.shown_on(watched) as sending:
+        receipts = repository.publish(paths, reading=reading, progress=sending)
     return Told(receipts, tuple(report.lines(receipts, repository.storage.location, repository.settings.index_url)))
 
 
-def preview(repository: Repository, paths: Iterable[Path]) -> Told:
+def preview(repository: Repository, paths: Iterable[Path], watched: TextIO | None) -> Told:
     """Say what :func:`publish` would do, and write nothing. Arguments, results and errors are the same."""
-    receipts = repository.preview(paths)
+    with progress.shown_on(watched, "reading {}") as reading:
+        receipts = repository.preview(paths, reading=reading)
     return Told(receipts, tuple(report.intentions(receipts, repository.storage.location)))
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,9 +14,8 @@ from typing import Any
 
 import pytest
 
-from pypiprivate import amend, artifact, browse, edits, open_repository, progress, publish, simple
+from pypiprivate import amend, artifact, browse, edits, open_repository, publish, simple
 from pypiprivate.cli import main
-from pypiprivate.cli.terminal import size_of
 from pypiprivate.edits import Target
 from pypiprivate.errors import NotPublished, StorageError, UnsupportedIndex
 from pypiprivate.index import Index
@@ -27,6 +24,7 @@ from pypiprivate.releases import newest, releases
 from pypiprivate.storage.base import Storage
 from pypiprivate.storage.local import LocalStorage
 from pypiprivate.storage.memory import MemoryStorage
+from pypiprivate.wording import size_of
 
 from .builders import make_sdist, make_wheel
 from .repositories import Observed, failing, older_tool, put, snapshot
@@ -263,42 +261,6 @@ def test_a_failed_read_ends_a_search(storage: MemoryStorage) -> None:
     put(storage, "plain/index.json", b"not json")
     with pytest.raises(UnsupportedIndex, match="plain"):
         list(browse.search(storage, "a"))
-
-
-# -- progress -----------------------------------------------------------------------------------------------------------------
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_nothing_is_counted_where_nobody_looks() -> None:
-    stream = io.StringIO()
-    for nowhere in (None, stream):
-        with progress.counted_on(nowhere, "reading") as counted:
-            counted(0, progress.MANY)
-    assert stream.getvalue() == ""
-
-
-@pytest.mark.parametrize(("number", "shown"), [(progress.MANY, True), (progress.MANY - 1, False)])
-def test_many_are_counted_on_a_terminal(monkeypatch: pytest.MonkeyPatch, number: int, shown: bool) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    stream = Terminal()
-    with progress.counted_on(stream, "reading projects") as counted:
-        counted(0, number)
-        counted(number, number)
-    assert (f"{number}/{number}" in stream.getvalue()) == shown
-
-
-def test_many_are_told_of_in_a_line_without_rich(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "rich.console", None)
-    stream = Terminal()
-    with progress.counted_on(stream, "reading projects") as counted:
-        for done in range(3):
-            counted(done, 1000)
-        counted(0, 2)
-    assert stream.getvalue() == "reading projects (1000)\n"
 
 
 # -- from the command line ----------------------------------------------------------------------------------------------------

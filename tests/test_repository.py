@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import pypiprivate
-from pypiprivate import progress, report
+from pypiprivate import report
 from pypiprivate.errors import ArtifactError, ConfigError
 from pypiprivate.model import Existing, Outcome
-from pypiprivate.publish import Receipt, quietly
+from pypiprivate.publish import Receipt
 
 from .builders import make_sdist, make_wheel
 from .repositories import check_at_rest, filenames
@@ -100,37 +99,3 @@ def test_the_value_for_machines_has_everything_that_is_known() -> None:
             }
         ],
     }
-
-
-class Terminal(io.StringIO):
-    """A stream that is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-def test_nothing_is_shown_where_there_is_no_terminal() -> None:
-    stream = io.StringIO()
-    with progress.shown_on(stream) as shown:
-        shown("big.whl", progress.LONG)(progress.LONG)
-    assert shown is quietly
-    assert stream.getvalue() == ""
-
-
-def test_a_bar_is_shown_for_what_takes_long_and_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    stream = Terminal()
-    with progress.shown_on(stream) as shown:
-        shown("small.whl", 10)(10)
-        shown("big.whl", progress.LONG)(progress.LONG)
-    assert "big.whl" in stream.getvalue()
-    assert "small.whl" not in stream.getvalue()
-
-
-def test_without_rich_one_plain_line_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "rich.console", None)
-    stream = Terminal()
-    with progress.shown_on(stream) as shown:
-        shown("small.whl", 10)(10)
-        shown("big\x1b[2J.whl", 20_000_000)(20_000_000)
-    assert stream.getvalue() == "sending big\\x1b[2J.whl (20.0 MB)\n"

@@ -10,6 +10,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -910,32 +911,19 @@ def test_wrong_usage_is_said(arguments: list[str], said: str, tmp_path: Path, ca
     assert said in capsys.readouterr().err
 
 
-def test_how_long_it_takes_is_said_once_it_is_known(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_how_far_it_is_and_how_long_it_takes_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pypiprivate.cli import adopting
 
-    times = iter((0.0, 1.0, 2.0, 3.0))
-    monkeypatch.setattr("time.monotonic", lambda: next(times))
-    estimate = adopting._Estimate(1000)
-    for count in (1, 9, 9):
-        estimate(count)
-    assert capsys.readouterr().err == "about 3 minutes to go\n"
-    assert [adopting._duration(seconds) for seconds in (5, 600, 7200)] == ["5 seconds", "10 minutes", "2.0 hours"]
-
-
-def test_on_a_terminal_a_bar_shows_how_far_it_is(older: MemoryStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    (tmp_path / "place").mkdir()
-    (tmp_path / "place/demo-1.0.tar.gz").write_bytes(bytes(9 << 20))
-    assert main(["-r", str(tmp_path / "index"), "adopt", "--from", str(tmp_path / "place")]) == 0
-    assert "reading" in terminal.getvalue()
-    assert "to go" not in terminal.getvalue()
+    (tmp_path / "demo-1.0.tar.gz").write_bytes(bytes(10**6))
+    found = survey.survey_place(LocalStorage(tmp_path), ())
+    log = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", log)
+    with adopting._reading(found, quiet=None) as sent:
+        sent(1000)
+        deadline = time.monotonic() + 30
+        while "to go" not in log.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert log.getvalue().startswith("1 file to read, 1.0 MB\nreading: 1.0 kB of 1.0 MB, ")
 
 
 def test_every_command_of_the_documentation_is_one() -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from threading import Lock
 from typing import Any
 
 from .. import artifact, layouts, progress
@@ -16,12 +14,11 @@ from ..repository import Repository
 from ..storage.base import Sent
 from ..survey import Kind, Remark, Survey
 from ..takeover import Adoption
+from ..wording import size_of
 from .options import Command, UsageError, add_dry_run, add_json, repository_of
 from .targets import project_of, repository_named
-from .terminal import print_json, say, size_of
+from .terminal import print_json, say
 
-#: Seconds after which the speed of reading tells how long all of it will take.
-_SOON = 1.5
 #: Remarks of one wording that are shown for people; machines get all.
 _SHOWN = 5
 
@@ -79,44 +76,13 @@ def _survey(arguments: argparse.Namespace, repository: Repository, names: Sequen
 
 @contextmanager
 def _reading(found: Survey, *, quiet: int | None) -> Iterator[Sent]:
-    """Say how much there is to read, and once it is known how long that will take; on a terminal, how far it is."""
+    """Say how much there is to read, and meanwhile how far it is and how long the rest will take."""
     if quiet or not found.files:
         yield lambda _count: None
         return
     say(f"{_files(found.files)} to read, {size_of(found.size)}")
-    with progress.shown_on(sys.stderr) as shown:
-        told, estimated = shown("reading", found.size), _Estimate(found.size)
-        terminal = sys.stderr.isatty()
-
-        def sent(count: int) -> None:
-            told(count)
-            if not terminal:
-                estimated(count)
-
-        yield sent
-
-
-class _Estimate:
-    """Says once, after a while, how long the rest will take at the speed so far."""
-
-    def __init__(self, size: int) -> None:
-        self._size, self._start = size, time.monotonic()
-        self._done, self._said, self._lock = 0, False, Lock()
-
-    def __call__(self, count: int) -> None:
-        with self._lock:
-            self._done += count
-            passed = time.monotonic() - self._start
-            if self._said or passed < _SOON or not self._done:
-                return
-            self._said = True
-        say(f"about {_duration(passed * (self._size - self._done) / self._done)} to go")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+    with progress.shown_on(sys.stderr, "{}") as shown:
+        yield shown("reading", found.size)
 
 
 def _remarks(adoption: Adoption, quiet: int) -> Iterator[str]:

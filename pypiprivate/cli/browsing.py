@@ -17,9 +17,10 @@ from ..errors import NotPublished
 from ..model import File, Project
 from ..releases import Release, newest, releases
 from ..repository import Repository
+from ..wording import size_of
 from .options import Command, UsageError, add_json, repository_of
 from .targets import project_of, target_of
-from .terminal import print_json, print_lines, say, size_of, table
+from .terminal import print_json, print_lines, say, table
 
 #: What no name holds, and hardly a summary, but a pattern does.
 _PATTERN = re.compile(r"[\\^$*|\[\]{}]|\.\+|\(\?")

@@ -15,10 +15,11 @@ from ..edits import Edit, Retention, Target
 from ..model import Existing
 from ..publish import utc_now
 from ..repository import Repository
+from ..wording import size_of
 from .options import Command, UsageError, add_dry_run, add_json, add_yes, repository_of
 from .publishing import add_existing
 from .targets import project_of, release_of, repository_named, target_of, wrong_usage
-from .terminal import is_confirmed, print_json, say, size_of
+from .terminal import is_confirmed, print_json, say
 
 #: What a change comes to, in words; what it is given stands before a participle: "would be " in a dry run, else nothing.
 Lines: TypeAlias = Callable[[Change, str], Iterator[str]]
@@ -167,7 +168,7 @@ def _promote(arguments: argparse.Namespace) -> int:
         receipts = source.preview_promotion(releases, target, existing=existing)
         lines = report.intentions(receipts, target.storage.location)
     else:
-        with progress.shown_on(sys.stderr) as shown:
+        with progress.shown_on(None if arguments.quiet else sys.stderr) as shown:
             receipts = source.promote(releases, target, existing=existing, progress=shown)
         lines = report.lines(receipts, target.storage.location, target.settings.index_url)
     if arguments.json:

@@ -12,9 +12,10 @@ from ..findings import Depth, Finding, Kind, Report
 from ..garbage import Garbage
 from ..repair import Repair
 from ..repository import WORKERS, Repository
+from ..wording import size_of
 from .options import Command, UsageError, add_dry_run, add_json, add_yes, repository_of
 from .targets import project_of
-from .terminal import print_json, print_lines, say, size_of
+from .terminal import print_json, print_lines, say
 
 T = TypeVar("T")
 

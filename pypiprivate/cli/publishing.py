@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -58,7 +59,8 @@ def _upload(arguments: argparse.Namespace) -> int:
 
 def _send(arguments: argparse.Namespace, settings: config.Settings, paths: Iterable[Path]) -> int:
     repository = Repository(settings)
-    told = (surface.preview if arguments.dry_run else surface.publish)(repository, paths)
+    act, watched = surface.preview if arguments.dry_run else surface.publish, None if arguments.quiet else sys.stderr
+    told = act(repository, paths, watched)
     if arguments.json:
         value = report.as_json(told.receipts, repository.storage.location, settings.index_url)
         print_json(value | {"dry_run": arguments.dry_run})

@@ -14,8 +14,6 @@ from ..errors import PypiPrivateError, printable
 
 #: What is true of every command.
 RESCUE = "Running the same command again is safe and finishes what was begun."
-#: Bytes that are not told apart from still more.
-_LARGEST = 10**18
 
 
 def say(text: str) -> None:
@@ -48,16 +46,6 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
         return []
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (header, *cells)]
-
-
-def size_of(count: int) -> str:
-    """Write a number of bytes for people: in powers of a thousand, as disks and stores count."""
-    # An inherited record may say any number.
-    size, units = float(min(max(count, 0), _LARGEST)), iter(("kB", "MB", "GB", "TB"))
-    unit = "B"
-    while size >= 999.95 and (larger := next(units, None)):
-        size, unit = size / 1000, larger
-    return f"{size:.1f} {unit}" if unit != "B" else f"{size:.0f} B"
 
 
 def tell_failure(error: PypiPrivateError, *, as_json: bool) -> None:

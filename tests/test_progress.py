@@ -1,0 +1,210 @@
+"""What is shown of something that takes long, on terminals, in logs, and where nobody looks."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+
+from pypiprivate import progress
+from pypiprivate.progress import PATIENCE, PAUSE, Lines
+from pypiprivate.wording import duration_of, number_of, size_of
+
+MB = 1_000_000
+#: Long enough for nothing to be shown in a test.
+NEVER = 3600.0
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Closed(io.StringIO):
+    """A stream that nobody reads any more."""
+
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError
+
+
+class Clock:
+    """A clock that stands until it is moved on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 30
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return holds()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+# -- lines --------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_long_file_is_told_of_at_once_then_every_half_minute_and_when_it_is_done(clock: Clock) -> None:
+    stream = io.StringIO()
+    lines = Lines(stream, size_of, clock=clock)
+    sent = lines.begin("sending big.whl", 500 * MB)
+    for _ in range(64):
+        clock.now += 1
+        sent(MB)
+        lines.tick()
+    clock.now += 1
+    sent(436 * MB)
+    lines.tick()
+    assert stream.getvalue().splitlines() == [
+        "sending big.whl: 2.0 MB of 500.0 MB, 1.0 MB/s, 8 minutes to go",
+        "sending big.whl: 32.0 MB of 500.0 MB, 1.0 MB/s, 8 minutes to go",
+        "sending big.whl: 62.0 MB of 500.0 MB, 1.0 MB/s, 7 minutes to go",
+        "sending big.whl: done, 500.0 MB in 65 seconds",
+    ]
+
+
+def test_what_is_done_before_anybody_wonders_is_not_told_of(clock: Clock) -> None:
+    stream = io.StringIO()
+    lines = Lines(stream, size_of, clock=clock)
+    sent = lines.begin("sending small.whl", 10)
+    clock.now += PATIENCE / 2
+    lines.tick()
+    sent(10)
+    clock.now += PAUSE
+    lines.tick()
+    assert stream.getvalue() == ""
+
+
+def test_what_stands_still_is_told_of_too_and_without_a_guess(clock: Clock) -> None:
+    stream = io.StringIO()
+    lines = Lines(stream, size_of, clock=clock)
+    lines.begin("sending stuck.whl", 10 * MB)
+    for _ in range(2):
+        clock.now += PAUSE
+        lines.tick()
+    assert stream.getvalue() == "sending stuck.whl: 0 B of 10.0 MB\n" * 2
+
+
+def test_a_part_that_is_sent_again_is_counted_once(clock: Clock) -> None:
+    stream = io.StringIO()
+    lines = Lines(stream, size_of, clock=clock)
+    sent = lines.begin("sending big.whl", 10 * MB)
+    for part in (5 * MB, -5 * MB, 5 * MB):
+        sent(part)
+    clock.now += 5
+    lines.tick()
+    sent(5 * MB)
+    sent(0)
+    assert stream.getvalue().splitlines() == [
+        "sending big.whl: 5.0 MB of 10.0 MB, 1.0 MB/s, 5 seconds to go",
+        "sending big.whl: done, 10.0 MB in 5 seconds",
+    ]
+
+
+def test_lines_that_nobody_reads_hurt_nobody(clock: Clock) -> None:
+    lines = Lines(Closed(), size_of, clock=clock)
+    sent = lines.begin("sending big.whl", 10)
+    clock.now += PATIENCE
+    lines.tick()
+    sent(10)
+    assert lines.clock() == 1000 + PATIENCE
+
+
+def test_in_a_log_lines_come_by_themselves_also_while_nothing_moves() -> None:
+    stream = io.StringIO()
+    with progress.shown_on(stream, patience=0) as shown:
+        sent = shown("big\x1b[2J.whl", 20 * MB)
+        assert eventually(lambda: stream.getvalue() == "sending big\\x1b[2J.whl: 0 B of 20.0 MB\n")
+        sent(20 * MB)
+    assert stream.getvalue().splitlines()[1].startswith("sending big\\x1b[2J.whl: done, 20.0 MB in ")
+
+
+@pytest.mark.parametrize("stream", [None, io.StringIO()], ids=["nobody", "a log"])
+def test_what_is_quick_is_silent(stream: io.StringIO | None) -> None:
+    with progress.shown_on(stream, patience=NEVER) as shown, progress.counted_on(stream, "reading", patience=NEVER) as counted:
+        shown("small.whl", 10)(10)
+        counted(0, 10_000)
+        counted(10_000, 10_000)
+    assert stream is None or stream.getvalue() == ""
+
+
+def test_many_things_are_counted_in_a_log() -> None:
+    stream = io.StringIO()
+    with progress.counted_on(stream, "reading projects", patience=0) as counted:
+        done = count(1)
+
+        def is_told_of() -> bool:
+            counted(next(done), 10**6)
+            return "reading projects: " in stream.getvalue()
+
+        assert eventually(is_told_of)
+        assert " of 1,000,000, " in stream.getvalue()
+        counted(10**6, 10**6)
+    assert "reading projects: done, 1,000,000 in " in stream.getvalue()
+
+
+# -- terminals ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def xterm(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    return Terminal()
+
+
+def test_a_bar_is_drawn_for_what_takes_long_with_amount_rate_and_time(xterm: Terminal) -> None:
+    with progress.shown_on(xterm, patience=0) as shown:
+        sent = shown("big.whl", 20 * MB)
+        sent(MB)
+        assert eventually(lambda: "1.0 MB of 20.0 MB" in xterm.getvalue())
+
+        def is_rate_shown() -> bool:
+            sent(1)
+            return "/s" in xterm.getvalue()
+
+        assert eventually(is_rate_shown)
+    assert "sending big.whl" in xterm.getvalue()
+
+
+def test_no_bar_is_drawn_for_what_is_quick_or_done(xterm: Terminal) -> None:
+    with progress.shown_on(xterm, patience=NEVER) as shown:
+        shown("quick.whl", 10)(1)
+    with progress.shown_on(xterm, patience=0) as shown:
+        shown("done.whl", 10)(10)
+        shown("long.whl", 10)
+        assert eventually(lambda: "long.whl" in xterm.getvalue())
+    assert "quick.whl" not in xterm.getvalue()
+
+
+@pytest.mark.parametrize("lacking", ["rich", "a terminal that can draw"])
+def test_where_no_bar_can_be_drawn_there_are_lines(monkeypatch: pytest.MonkeyPatch, xterm: Terminal, lacking: str) -> None:
+    if lacking == "rich":
+        monkeypatch.setitem(sys.modules, "rich.console", None)
+    else:
+        monkeypatch.setenv("TERM", "dumb")
+    with progress.counted_on(xterm, "reading projects", patience=0) as counted:
+        counted(0, 1000)
+        assert eventually(lambda: xterm.getvalue() == "reading projects: 0 of 1,000\n")
+
+
+# -- words --------------------------------------------------------------------------------------------------------------------
+
+
+def test_durations_and_numbers_are_written_as_one_would_say_them() -> None:
+    assert [duration_of(seconds) for seconds in (5, 600, 7200)] == ["5 seconds", "10 minutes", "2.0 hours"]
+    assert [number_of(amount) for amount in (0, 12.4, 1_234_567)] == ["0", "12", "1,234,567"]
