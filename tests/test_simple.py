@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypi_simple import ProjectPage
 
-from pypiprivate import simple
+from pypiprivate import pages, simple
 from pypiprivate.errors import UnsupportedIndex
 from pypiprivate.model import Deleted, File, Project, ProjectList, Status, Used
 
@@ -89,11 +89,11 @@ GOLDEN_ROOT = """\
 
 
 def test_a_project_page_is_the_golden_one() -> None:
-    assert simple.project_to_html(FULL).decode() == GOLDEN_PAGE
+    assert pages.project_to_html(FULL).decode() == GOLDEN_PAGE
 
 
 def test_a_root_page_is_the_golden_one() -> None:
-    assert simple.root_to_html(ProjectList({"demo": {}, "acme": {}}, serial=3)).decode() == GOLDEN_ROOT
+    assert pages.root_to_html(ProjectList({"demo": {}, "acme": {}}, serial=3)).decode() == GOLDEN_ROOT
 
 
 def test_a_record_is_the_golden_one() -> None:
@@ -152,7 +152,7 @@ def test_an_empty_project_and_an_empty_root_are_written_and_read_too() -> None:
 
 def test_somebody_elses_parser_reads_both_forms_alike() -> None:
     base = "http://127.0.0.1/simple/demo/"
-    from_html = ProjectPage.from_html("demo", simple.project_to_html(FULL), base_url=base)
+    from_html = ProjectPage.from_html("demo", pages.project_to_html(FULL), base_url=base)
     from_json = ProjectPage.from_json_data(json.loads(simple.project_to_json(FULL)), base_url=base)
     for page in (from_html, from_json):
         assert page.repository_version == "1.4"
@@ -165,17 +165,17 @@ def test_somebody_elses_parser_reads_both_forms_alike() -> None:
 
 
 def test_a_page_says_its_serial_and_a_foreign_one_none() -> None:
-    assert simple.page_serial(simple.project_to_html(FULL)) == 7
-    assert simple.page_serial(b"<!DOCTYPE html><html><body></body></html>") is None
+    assert pages.page_serial(pages.project_to_html(FULL)) == 7
+    assert pages.page_serial(b"<!DOCTYPE html><html><body></body></html>") is None
     late = b"<!DOCTYPE html>" + b" " * 2000 + b'<meta name="pypiprivate:serial" content="9">'
-    assert simple.page_serial(late) is None
+    assert pages.page_serial(late) is None
 
 
 def test_a_root_page_names_a_project_and_not_what_it_begins_with() -> None:
-    page = simple.root_to_html(ProjectList({"demo-more": {}}))
-    assert simple.page_names(page, "demo-more")
-    assert not simple.page_names(page, "demo")
-    assert not simple.page_names(page, "more")
+    page = pages.root_to_html(ProjectList({"demo-more": {}}))
+    assert pages.page_names(page, "demo-more")
+    assert not pages.page_names(page, "demo")
+    assert not pages.page_names(page, "more")
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_root_page_names_a_project_and_not_what_it_begins_with() -> None:
     ],
 )
 def test_what_an_inherited_record_holds_is_shown_as_clients_can_take_it(file: File, anchor: str) -> None:
-    assert anchor in simple.project_to_html(Project("x", files=(file,))).decode()
+    assert anchor in pages.project_to_html(Project("x", files=(file,))).decode()
 
 
 def test_nulls_and_empty_reasons_of_an_inherited_record_are_not_passed_on() -> None:
@@ -220,7 +220,7 @@ def test_a_newer_minor_version_is_kept_and_the_page_stays_at_the_frozen_one() ->
     body = json.dumps({"meta": {"api-version": "1.9"}, "name": "x", "files": [], "versions": []}).encode()
     project = simple.project_from_json(body, "x")
     assert json.loads(simple.project_to_json(project))["meta"]["api-version"] == "1.9"
-    assert b'"pypi:repository-version" content="1.4"' in simple.project_to_html(project)
+    assert b'"pypi:repository-version" content="1.4"' in pages.project_to_html(project)
 
 
 def _with(**changes: Any) -> bytes:
@@ -329,7 +329,7 @@ class _Tags(HTMLParser):
 @given(projects)
 def test_no_text_in_a_record_breaks_out_of_the_page(project: Project) -> None:
     page = _Tags()
-    page.feed(simple.project_to_html(project).decode())
+    page.feed(pages.project_to_html(project).decode())
     frame = ["html", "head", "meta", "meta", "meta", "title", "body", "h1"]
     assert page.tags == frame + ["a", "br"] * len(project.files)
 

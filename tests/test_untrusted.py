@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypiprivate import artifact, simple
+from pypiprivate import artifact, pages
 from pypiprivate.errors import ArtifactError, PypiPrivateError, UnsupportedIndex
 from pypiprivate.model import File, Project, ProjectList, Status
 from pypiprivate.publish import publish
@@ -184,12 +184,12 @@ hostile_files = st.builds(
     )
 )
 def test_a_page_says_what_the_record_says_and_no_text_becomes_a_tag(project: Project) -> None:
-    body = simple.project_to_html(project)
+    body = pages.project_to_html(project)
     page = Page(body)
     marked = project.status != Status()
     page.assert_framed(3 + marked + bool(project.status.reason), len(project.files))
     assert page.links == [_utf8(file.filename) for file in project.files]
-    assert simple.page_serial(body) == project.serial
+    assert pages.page_serial(body) == project.serial
     assert page.metas.get("pypi:project-status-reason", "") == _utf8(project.status.reason or "")
     for file, anchor in zip(project.files, page.anchors, strict=True):
         assert anchor.get("data-requires-python") == (file.requires_python and _utf8(file.requires_python))
@@ -202,7 +202,7 @@ def test_a_page_says_what_the_record_says_and_no_text_becomes_a_tag(project: Pro
 
 @given(st.dictionaries(texts, st.just({}), max_size=5))
 def test_a_root_page_links_to_directories_only(projects: dict[str, dict[str, Any]]) -> None:
-    page = Page(simple.root_to_html(ProjectList(projects, serial=1)))
+    page = Page(pages.root_to_html(ProjectList(projects, serial=1)))
     page.assert_framed(3, len(projects))
     assert page.links == [_utf8(name) for name in sorted(projects)]
     for anchor in page.anchors:
@@ -212,7 +212,7 @@ def test_a_root_page_links_to_directories_only(projects: dict[str, dict[str, Any
 
 @pytest.mark.parametrize("name", ["demo", "acme-2", "0", "Foo.Bar_x"])
 def test_a_root_page_links_to_a_project_by_its_plain_name(name: str) -> None:
-    assert Page(simple.root_to_html(ProjectList({name: {}}))).anchors == [{"href": f"{name}/"}]
+    assert Page(pages.root_to_html(ProjectList({name: {}}))).anchors == [{"href": f"{name}/"}]
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_root_page_links_to_a_project_by_its_plain_name(name: str) -> None:
 )
 def test_links_that_fetch_are_kept_as_they_are(url: str) -> None:
     file = File("demo-1.0.tar.gz", url, {"sha256": "0"}, 1, None)
-    assert Page(simple.project_to_html(Project("demo", (file,)))).anchors[0]["href"] == f"{url}#sha256=0"
+    assert Page(pages.project_to_html(Project("demo", (file,)))).anchors[0]["href"] == f"{url}#sha256=0"
 
 
 def _assert_link_only_fetches(href: str | None) -> None:
