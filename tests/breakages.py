@@ -86,7 +86,7 @@ def _older_page(storage: Storage, project: str) -> None:
 
 
 def _edited_page(storage: Storage, project: str) -> None:
-    page = _page(storage, simple.page_key(project)).replace(b"Links for", b"Links of")
+    page = _page(storage, simple.page_key(project)).replace(b"<h1>", b"<h1>Not ")
     overwrite(storage, simple.page_key(project), page, simple.HTML_TYPE)
 
 
@@ -229,7 +229,7 @@ def _lose_root(key: str) -> Break:
 
 
 def _edited_root_page(storage: Storage, _project: str) -> None:
-    page = _page(storage, simple.ROOT_PAGE).replace(b"Simple index", b"Index")
+    page = _page(storage, simple.ROOT_PAGE).replace(b"<h1>", b"<h1>Not ")
     overwrite(storage, simple.ROOT_PAGE, page, simple.HTML_TYPE)
 
 

@@ -135,7 +135,7 @@ def test_a_reason_may_hold_what_means_something_to_html_and_json() -> None:
     record = edits.yank(Target.parse("demo==1.0"), reason=reason)(project(file()))
     assert simple.project_from_json(simple.project_to_json(record), "demo").files[0].yanked == reason
     page = pages.project_to_html(record).decode()
-    assert "<script" not in page
+    assert page.count("<script") == 1, "our own"
     assert 'data-yanked="&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt; &amp; &#x27;ü&#x27; ' in page
 
 

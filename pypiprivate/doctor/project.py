@@ -325,7 +325,7 @@ def _by_way_of(answer: Answer) -> str:
 def _serial(answer: Answer, name: str) -> int | None:
     """Return the serial of a served record or page; None if it is none of this program's for *name*."""
     if answer.content_type != simple.JSON_TYPE:
-        return pages.page_serial(answer.body) if f"Links for {name}<".encode() in answer.body else None
+        return pages.page_serial(answer.body) if pages.page_is_of(answer.body, name) else None
     with suppress(ValueError, KeyError, TypeError, RecursionError):
         document = json.loads(answer.body)
         return int(document["meta"]["_last-serial"]) if document["name"] == name else None
