@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pypiprivate import simple
+from pypiprivate import pages, simple
 from pypiprivate.findings import Depth
 from pypiprivate.index import streaming
 from pypiprivate.model import File, Project, ProjectList, timestamp, url_of
@@ -113,7 +113,7 @@ def make(write: Write, projects: int, files: int) -> None:
         list(pool.map(lambda name: _make_project(write, name, files), names))
     root = ProjectList(serial=1).add(names)
     write(simple.ROOT_RECORD, simple.root_to_json(root), simple.JSON_TYPE)
-    write(simple.ROOT_PAGE, simple.root_to_html(root), simple.HTML_TYPE)
+    write(simple.ROOT_PAGE, pages.root_to_html(root), simple.HTML_TYPE)
 
 
 def _make_project(write: Write, name: str, count: int) -> None:
@@ -121,7 +121,7 @@ def _make_project(write: Write, name: str, count: int) -> None:
     versions = tuple(f"1.{number}" for number in range(count))
     project = Project(name, files, versions, serial=count, listed=True)
     write(simple.record_key(name), simple.project_to_json(project), simple.JSON_TYPE)
-    write(simple.page_key(name), simple.project_to_html(project), simple.HTML_TYPE)
+    write(simple.page_key(name), pages.project_to_html(project), simple.HTML_TYPE)
 
 
 def _make_file(write: Write, project: str, number: int) -> File:

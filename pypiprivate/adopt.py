@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, TypeAlias
 
-from . import artifact, layouts, simple
+from . import artifact, layouts, pages, simple
 from .artifact import Artifact
 from .errors import Conflict, StorageError, UnsupportedIndex
 from .filenames import Identity, parse_filename
@@ -98,7 +98,7 @@ def read_links(storage: Storage, directory: str, keys: Container[str]) -> dict[s
         stored = None
         with suppress(ValueError):  # a file system knows no key that ends in a slash
             stored = storage.get(key) if key in keys or key.endswith("/") else None
-        if stored and simple.page_serial(stored.body) is None:
+        if stored and pages.page_serial(stored.body) is None:
             links = {**layouts.read_html(stored.body), **links}
     return links
 

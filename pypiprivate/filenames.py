@@ -29,9 +29,9 @@ class Identity(NamedTuple):
     tags: frozenset[str] = frozenset()
 
 
-# The longest first, so that `.tar.gz` is not taken for `.gz`. Only the first two are published (PEP 625 and its past);
-# an older index may hold the others.
-_SDIST_KINDS = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tar", ".tgz", ".tbz")
+#: Formats of sdists, the longest first, so that `.tar.gz` is not taken for `.gz`. Only the first two are published (PEP 625 and
+#: its past); an older index may hold the others.
+SDIST_KINDS = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tar", ".tgz", ".tbz")
 # No file system takes longer names, and what a name parses to may grow faster than it: tags multiply.
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,254}\Z")
 _WHEEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._]*[A-Za-z0-9])?\Z")
@@ -57,7 +57,7 @@ def parse_filename(filename: str, project: str | None = None) -> Identity:
         raise ValueError("a file name has at most 255 ASCII letters, digits and . _ - + ! and begins with a letter or digit")
     if filename.endswith(".whl"):
         return _parse_wheel(filename)
-    for kind in _SDIST_KINDS:
+    for kind in SDIST_KINDS:
         if filename.endswith(kind):
             return _parse_sdist(filename.removesuffix(kind), kind, project)
     raise ValueError("the name is neither that of a wheel (.whl) nor of an sdist (.tar.gz)")

@@ -24,7 +24,7 @@ from urllib.parse import unquote
 
 from packaging.utils import canonicalize_name
 
-from . import adopt, simple
+from . import adopt, pages, simple
 from .errors import Conflict, Contended, UnsupportedIndex
 from .filenames import is_normalized
 from .model import Project, ProjectList
@@ -187,7 +187,7 @@ class Index:
     def _looked(self, name: str) -> Project:
         page = self._seen[simple.page_key(name)]
         project = self._not_older(simple.record_key(name), page, partial(_project, name))
-        if project.serial and (page is None or simple.page_serial(page.body) is not None):
+        if project.serial and (page is None or pages.page_serial(page.body) is not None):
             return project
         # Nothing of ours yet, or an older tool was here since: what it left counts from the start.
         self._findings[name] = adopt.find(self.storage, project)
@@ -195,7 +195,7 @@ class Index:
 
     def _not_older(self, key: str, page: Stored | None, load: Callable[[Stored | None], Record]) -> Record:
         """Load the record that was read with a page; the page is made from it, so it cannot be the older one."""
-        made_from = (simple.page_serial(page.body) or 0) if page else 0
+        made_from = (pages.page_serial(page.body) or 0) if page else 0
         record = load(self._seen[key])
         if record.serial < made_from:
             # Both may have been written between the two reads: a record comes before its page, so now it is there.
@@ -211,9 +211,9 @@ class Index:
         page = self._seen[simple.ROOT_PAGE]
         if self._seen[simple.ROOT_RECORD]:  # a missing one is made anew from the directories
             self._root = self._not_older(simple.ROOT_RECORD, page, _root)
-        if not self._root or not page or (simple.page_serial(page.body) or -1) < self._root.serial:
+        if not self._root or not page or (pages.page_serial(page.body) or -1) < self._root.serial:
             return
-        self._rooted = frozenset(name for name in names if name in self._root.projects and simple.page_names(page.body, name))
+        self._rooted = frozenset(name for name in names if name in self._root.projects and pages.page_names(page.body, name))
 
     # -- change: records ------------------------------------------------------------------------------------------------------
 
@@ -289,7 +289,7 @@ class Index:
             simple.page_key(project.name),
             project,
             adopt=lambda: self._adopt(project.name, adopt.find(self.storage, self.project(project.name))),
-            dump=simple.project_to_html,
+            dump=pages.project_to_html,
             is_right=is_right,
         )
 
@@ -303,7 +303,7 @@ class Index:
             simple.ROOT_PAGE,
             root,
             adopt=lambda: self._change_root(self._directories()),
-            dump=simple.root_to_html,
+            dump=pages.root_to_html,
             is_right=is_right,
         )
 
@@ -318,7 +318,7 @@ class Index:
                 return self._load_root(stored, page)
             # One that was lost, or never was, is made anew: above the page that outlived it, and of all that this names.
             outlived = _linked(page.body) if page else ()
-            return ProjectList(serial=(simple.page_serial(page.body) or 0) if page else 0)
+            return ProjectList(serial=(pages.page_serial(page.body) or 0) if page else 0)
 
         return self._swap(
             simple.ROOT_RECORD,
@@ -349,7 +349,7 @@ class Index:
 
         def load(stored: Stored | None) -> tuple[int, bytes]:
             nonlocal record
-            found = simple.page_serial(stored.body) if stored else None
+            found = pages.page_serial(stored.body) if stored else None
             if stored and found is None:
                 # Another tool wrote this page, and with it perhaps files that no record holds yet.
                 record = adopt()

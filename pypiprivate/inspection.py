@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from . import adopt, artifact, simple
+from . import adopt, artifact, pages, simple
 from .errors import StorageError
 from .findings import Depth, Finding, Kind
 from .model import File
@@ -34,7 +34,7 @@ def of_page(key: str, found: Stored | None, serial: int, page: Callable[[], byte
     :param found: as it was read.
     :param page: makes it from its record, which has this *serial*.
     """
-    made_from = simple.page_serial(found.body) if found else None
+    made_from = pages.page_serial(found.body) if found else None
     if found is None:
         yield Finding(Kind.PAGE, key, "there is none")
     elif made_from is None:

@@ -228,6 +228,8 @@ class Project:
 
     def version_of(self, filename: str) -> Version | None:
         """Return the version that a release file's name says; None where an inherited name says none."""
+        if filename.endswith(".whl"):  # what is after the version is dear to parse, and says nothing of it
+            filename = "-".join((*filename.split("-", 2)[:2], "py3-none-any.whl"))
         identity = _identity(filename, self.name)
         return identity.version if isinstance(identity, Identity) else None
 

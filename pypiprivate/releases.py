@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from packaging.version import Version
@@ -43,8 +44,13 @@ class Release:
 
 def releases(record: Project) -> tuple[Release, ...]:
     """Return the releases that a record holds, offered or withheld, the newest first."""
+    return releases_of(record, record.held_files)
+
+
+def releases_of(record: Project, files: Iterable[File]) -> tuple[Release, ...]:
+    """Return the releases that *files* of a record make up, the newest first."""
     found: dict[Version | None, list[File]] = {}
-    for file in record.held_files:
+    for file in files:
         found.setdefault(record.version_of(file.filename), []).append(file)
     parsed = sorted((version for version in found if version), reverse=True)
     return tuple(Release(version, tuple(found[version])) for version in (*parsed, *({None} & found.keys())))
@@ -52,7 +58,12 @@ def releases(record: Project) -> tuple[Release, ...]:
 
 def newest(record: Project) -> Release | None:
     """Return the release that an installer would take: the newest final one that is not yanked, else the newest."""
-    known = [release for release in releases(record) if release.version]
+    return newest_of(releases(record))
+
+
+def newest_of(found: Iterable[Release]) -> Release | None:
+    """Return which of the releases that were found, the newest first, an installer would take; see :func:`newest`."""
+    known = [release for release in found if release.version]
     usable = [release for release in known if not release.yanked] or known
     final = [release for release in usable if release.version and not release.version.is_prerelease]
     return next(iter(final or usable), None)

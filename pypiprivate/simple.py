@@ -1,7 +1,7 @@
-"""The simple index: values to and from PEP 691 JSON, values to PEP 503 HTML, and the keys of its documents.
+"""The simple index: values to and from PEP 691 JSON, and the keys of its documents.
 
-JSON is the record and HTML is derived from it; both say API version 1.4 (PEP 629, 658, 691, 700, 714, 792). HTML is frozen there
-(PEP 833). What a record holds beyond what this version knows is kept and written back.
+JSON is the record, and says API version 1.4 (PEP 629, 658, 691, 700, 714, 792); pages are derived from it. What a record holds
+beyond what this version knows is kept and written back.
 """
 
 from __future__ import annotations
@@ -9,10 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from html import escape
 from math import isfinite
 from typing import Any, NoReturn
-from urllib.parse import quote
 
 from .errors import UnsupportedIndex
 from .filenames import is_normalized
@@ -28,11 +26,6 @@ ROOT_PAGE = "index.html"
 _STATUSES = ("active", "archived", "deprecated", "quarantined")
 #: A page whose serial has more digits would not be known as ours.
 _MAX_SERIAL = 10**18 - 1
-_SERIAL = re.compile(rb'<meta name="pypiprivate:serial" content="([0-9]{1,18})">')
-#: Relative, or absolute to what an installer can fetch.
-_FETCHED = re.compile(r"(https?|file)://|[^:/?#]*([/?#]|\Z)", re.IGNORECASE)
-# Our serial stands in the head, before anything that a project could have written.
-_HEAD = 1024
 
 
 def record_key(project: str) -> str:
@@ -252,84 +245,3 @@ class _Reader:
     def _finite(self, text: str) -> float:
         """1e999 is JSON, and could not be written back."""
         return number if isfinite(number := float(text)) else self._no_number(text)
-
-
-# -- HTML ---------------------------------------------------------------------------------------------------------------------
-
-
-def page_serial(body: bytes) -> int | None:
-    """Return the serial of the record that a page was derived from; None if the page is not ours."""
-    match = _SERIAL.search(body[:_HEAD])
-    return int(match[1]) if match else None
-
-
-def page_names(body: bytes, project: str) -> bool:
-    """Tell whether a root page of ours names *project*."""
-    return f'<a href="{project}/">'.encode() in body
-
-
-def project_to_html(project: Project) -> bytes:
-    """Write a project's page (PEP 503, 592, 629, 658, 714, 792): one anchor a file, and no other anchor."""
-    marker, reason = project.status
-    status = f'<meta name="pypi:project-status" content="{marker}">\n' if project.status != Status() else ""
-    if reason:
-        status += f'<meta name="pypi:project-status-reason" content="{escape(reason)}">\n'
-    lines = (_anchor(file) for file in project.files)
-    return _page(project.serial, f"Links for {project.name}", lines, head=status)
-
-
-def root_to_html(root: ProjectList) -> bytes:
-    """Write the root page (PEP 503): one anchor a project."""
-    lines = (f'<a href="{quote(name, safe="", errors="replace")}/">{escape(name)}</a><br>' for name in sorted(root.projects))
-    return _page(root.serial, "Simple index", lines)
-
-
-def _page(serial: int, title: str, lines: Iterable[str], *, head: str = "") -> bytes:
-    body = "\n".join(lines)
-    return (
-        "<!DOCTYPE html>\n"
-        '<html lang="en">\n'
-        "<head>\n"
-        '<meta charset="utf-8">\n'
-        '<meta name="pypi:repository-version" content="1.4">\n'
-        f'<meta name="pypiprivate:serial" content="{serial}">\n'
-        f"{head}"
-        f"<title>{escape(title)}</title>\n"
-        "</head>\n"
-        "<body>\n"
-        f"<h1>{escape(title)}</h1>\n"
-        f"{body}\n"
-        "</body>\n"
-        "</html>\n"
-    ).encode("utf-8", "replace")
-
-
-def _anchor(file: File) -> str:
-    attributes = {
-        "href": _inert(file.url) + _fragment(file.hashes),
-        "data-requires-python": file.requires_python,
-        "data-core-metadata": _core_metadata(file.core_metadata),
-        # Never bare: pip's parser takes a bare attribute for none (PEP 592 allows both).
-        "data-yanked": file.yanked if isinstance(file.yanked, str) else "" if file.yanked else None,
-        "data-upload-time": file.upload_time,
-        "data-size": str(file.size),
-    }
-    text = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items() if value is not None)
-    return f"<a{text}>{escape(file.filename)}</a><br>"
-
-
-def _inert(url: str) -> str:
-    """A link that only fetches: what an inherited record holds may be ``javascript:``, and people open the page in a browser."""
-    return url if _FETCHED.match(url) else f"./{url}"
-
-
-def _fragment(hashes: Mapping[str, str]) -> str:
-    """The one hash that a link can carry: the best that every installer takes (uv refuses a page with any other)."""
-    best = next((name for name in ("sha256", "sha384", "sha512", "md5") if name in hashes), None)
-    return f"#{best}={hashes[best]}" if best else ""
-
-
-def _core_metadata(core_metadata: Mapping[str, str] | bool) -> str | None:
-    if isinstance(core_metadata, Mapping):
-        return _fragment(core_metadata).removeprefix("#") or "true"
-    return "true" if core_metadata else None

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import chain, groupby
 from typing import TypeAlias, TypeVar
 
-from . import simple
+from . import pages, simple
 from .errors import NotPublished, UnsupportedIndex
 from .filenames import is_normalized
 from .findings import NOTES, Depth, Finding, Kind, Report
@@ -55,7 +55,7 @@ class State:
     @property
     def page_serial(self) -> int | None:
         """The serial that the page was made from; None where there is none, or another tool wrote it."""
-        return simple.page_serial(self.page.body) if self.page else None
+        return pages.page_serial(self.page.body) if self.page else None
 
 
 @dataclass
@@ -222,7 +222,7 @@ def _of_documents(state: State, depth: Depth) -> Iterator[Finding]:
     elif state.project is None:
         yield from _without_record(state)
     else:
-        page = partial(simple.project_to_html, state.project)
+        page = partial(pages.project_to_html, state.project)
         yield from of_page(simple.page_key(state.name), state.page, state.project.serial, page)
         yield from of_headers(simple.record_key(state.name), state.record, RECORD_HEADERS)
         if depth is not Depth.DOCUMENTS:
@@ -330,11 +330,11 @@ def _of_root(
         return
     yield from _of_ghosts(storage, root, {*tally.listed, *tally.paged}, names, stream)
     if record:
-        yield from of_page(simple.ROOT_PAGE, page, root.serial, partial(simple.root_to_html, root))
+        yield from of_page(simple.ROOT_PAGE, page, root.serial, partial(pages.root_to_html, root))
         yield from of_headers(simple.ROOT_RECORD, record, RECORD_HEADERS)
         unlisted = [name for name in tally.listed if name not in root.projects]
         yield from (Finding(Kind.UNLISTED, f"{name}/", "it has a record, and the root does not name it") for name in unlisted)
-    elif tally.listed or (page and simple.page_serial(page.body) is not None):
+    elif tally.listed or (page and pages.page_serial(page.body) is not None):
         yield Finding(Kind.ROOT, simple.ROOT_RECORD, f"there is none, and there are {len(tally.listed)} projects with a record")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pypiprivate import artifact, simple
+from pypiprivate import artifact, pages, simple
 from pypiprivate.findings import Kind
 from pypiprivate.model import Deleted, File, Project, ProjectList, Status, Used
 from pypiprivate.publish import publish
@@ -57,13 +57,13 @@ def wheel_of(storage: Storage, project: str) -> File:
 def edit_record(storage: Storage, edited: Project) -> None:
     """Write a record and the page made from it, as no edit of ours does."""
     overwrite(storage, simple.record_key(edited.name), simple.project_to_json(edited), simple.JSON_TYPE)
-    overwrite(storage, simple.page_key(edited.name), simple.project_to_html(edited), simple.HTML_TYPE)
+    overwrite(storage, simple.page_key(edited.name), pages.project_to_html(edited), simple.HTML_TYPE)
 
 
 def edit_root(storage: Storage, edited: ProjectList) -> None:
     """Write the root record and its page."""
     overwrite(storage, simple.ROOT_RECORD, simple.root_to_json(edited), simple.JSON_TYPE)
-    overwrite(storage, simple.ROOT_PAGE, simple.root_to_html(edited), simple.HTML_TYPE)
+    overwrite(storage, simple.ROOT_PAGE, pages.root_to_html(edited), simple.HTML_TYPE)
 
 
 def _page(storage: Storage, key: str) -> bytes:
@@ -82,11 +82,11 @@ def _lose_of_wheel(ending: str) -> Break:
 
 def _older_page(storage: Storage, project: str) -> None:
     before = replace(record(storage, project), serial=0, files=())
-    overwrite(storage, simple.page_key(project), simple.project_to_html(before), simple.HTML_TYPE)
+    overwrite(storage, simple.page_key(project), pages.project_to_html(before), simple.HTML_TYPE)
 
 
 def _edited_page(storage: Storage, project: str) -> None:
-    page = _page(storage, simple.page_key(project)).replace(b"Links for", b"Links of")
+    page = _page(storage, simple.page_key(project)).replace(b"<h1>", b"<h1>Not ")
     overwrite(storage, simple.page_key(project), page, simple.HTML_TYPE)
 
 
@@ -229,12 +229,12 @@ def _lose_root(key: str) -> Break:
 
 
 def _edited_root_page(storage: Storage, _project: str) -> None:
-    page = _page(storage, simple.ROOT_PAGE).replace(b"Simple index", b"Index")
+    page = _page(storage, simple.ROOT_PAGE).replace(b"<h1>", b"<h1>Not ")
     overwrite(storage, simple.ROOT_PAGE, page, simple.HTML_TYPE)
 
 
 def _older_root_page(storage: Storage, _project: str) -> None:
-    overwrite(storage, simple.ROOT_PAGE, simple.root_to_html(ProjectList()), simple.HTML_TYPE)
+    overwrite(storage, simple.ROOT_PAGE, pages.root_to_html(ProjectList()), simple.HTML_TYPE)
 
 
 def _older_root_record(storage: Storage, _project: str) -> None:

@@ -33,7 +33,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pypiprivate import artifact, simple
+from pypiprivate import artifact, pages, simple
 from pypiprivate.errors import ArtifactError, PublishRefused, PypiPrivateError, UnsupportedIndex
 from pypiprivate.filenames import is_normalized
 from pypiprivate.model import Existing, File, Project
@@ -107,8 +107,8 @@ def assert_plain(error: PypiPrivateError) -> None:
 def _write_and_read(project: Project) -> None:
     body = simple.project_to_json(project)
     assert simple.project_to_json(simple.project_from_json(body, project.name)) == body
-    page = simple.project_to_html(project)
-    assert simple.page_serial(page) == project.serial
+    page = pages.project_to_html(project)
+    assert pages.page_serial(page) == project.serial
     assert page.count(b"<a ") == len(project.files)
 
 
@@ -121,9 +121,9 @@ def _read_root(data: bytes) -> str:
     root = root.add(["demo-9"])
     body = simple.root_to_json(root)
     assert simple.root_to_json(simple.root_from_json(body)) == body
-    page = simple.root_to_html(root)
-    assert simple.page_serial(page) == root.serial
-    assert all(simple.page_names(page, name) for name in root.projects if is_normalized(name))
+    page = pages.root_to_html(root)
+    assert pages.page_serial(page) == root.serial
+    assert all(pages.page_names(page, name) for name in root.projects if is_normalized(name))
     return "taken"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pypiprivate import simple
+from pypiprivate import pages, simple
 from pypiprivate.errors import Conflict, StorageError
 from pypiprivate.model import Project, ProjectList
 from pypiprivate.storage.base import Entry, Sent, Stat, Storage, Stored
@@ -179,9 +179,9 @@ def check_never_torn(storage: Storage) -> None:
                 if isinstance(file.core_metadata, dict):
                     sidecar = objects[f"{project}/{file.key}.metadata"]
                     assert hashlib.sha256(sidecar).hexdigest() == file.core_metadata["sha256"]
-        if key.endswith("/index.html") and simple.page_serial(body) is not None:
+        if key.endswith("/index.html") and pages.page_serial(body) is not None:
             project = key.removesuffix("/index.html")
-            assert (simple.page_serial(body) or 0) <= record(storage, project).serial
+            assert (pages.page_serial(body) or 0) <= record(storage, project).serial
 
 
 def check_at_rest(storage: Storage) -> None:
@@ -190,8 +190,8 @@ def check_at_rest(storage: Storage) -> None:
     objects = snapshot(storage)
     projects = [key.removesuffix("/index.json") for key in objects if key.endswith("/index.json")]
     for project in projects:
-        assert objects[f"{project}/index.html"] == simple.project_to_html(record(storage, project))
-    assert objects["index.html"] == simple.root_to_html(root(storage))
+        assert objects[f"{project}/index.html"] == pages.project_to_html(record(storage, project))
+    assert objects["index.html"] == pages.root_to_html(root(storage))
     assert set(projects) <= set(root(storage).projects)
 
 

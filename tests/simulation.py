@@ -24,7 +24,7 @@ from urllib.parse import unquote
 
 from greenlet import greenlet
 
-from pypiprivate import simple
+from pypiprivate import pages, simple
 from pypiprivate.errors import Conflict, PypiPrivateError, StorageError
 from pypiprivate.model import Project, Used
 from pypiprivate.storage.base import Entry, Sent, Stat, Storage, Stored
@@ -505,14 +505,14 @@ def tears(objects: Objects) -> Iterator[str]:
         for file in project.held_files:
             yield from _torn_file(objects, f"{project.name}/{file.key}", file.sha256, file.core_metadata)
         yield from _torn_page(objects, project)
-    for key in [key for key in objects if key.endswith(".html") and simple.page_serial(objects[key].body) is not None]:
+    for key in [key for key in objects if key.endswith(".html") and pages.page_serial(objects[key].body) is not None]:
         if key.replace(".html", ".json") not in objects:
             yield f"{key} has no record"
 
 
 def _torn_page(objects: Objects, project: Project) -> Iterator[str]:
     page = objects.get(simple.page_key(project.name))
-    if page is None or (serial := simple.page_serial(page.body)) is None:
+    if page is None or (serial := pages.page_serial(page.body)) is None:
         return
     if serial > project.serial:
         yield f"the page of {project.name} is ahead of its record"
@@ -558,7 +558,7 @@ def broken_by_step(before: Objects, after: Objects) -> str | None:
 
 def _is_older(page: Object, than: Object) -> bool:
     """Only pages of ours have a serial; an older tool writes what it likes."""
-    serial, before = simple.page_serial(page.body), simple.page_serial(than.body)
+    serial, before = pages.page_serial(page.body), pages.page_serial(than.body)
     return serial is not None and before is not None and serial < before
 
 

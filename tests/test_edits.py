@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from pypiprivate import edits, simple
+from pypiprivate import edits, pages, simple
 from pypiprivate.edits import Edit, Retention, Target
 from pypiprivate.errors import ArtifactDeleted, ConfigError, NotPublished, ProjectClosed
 from pypiprivate.model import Existing, File, Outcome, Project, Status, timestamp, versions_of
@@ -134,8 +134,8 @@ def test_a_reason_may_hold_what_means_something_to_html_and_json() -> None:
     reason = """<script>alert("x")</script> & 'ü' \\u0000 👍 #fragment"""
     record = edits.yank(Target.parse("demo==1.0"), reason=reason)(project(file()))
     assert simple.project_from_json(simple.project_to_json(record), "demo").files[0].yanked == reason
-    page = simple.project_to_html(record).decode()
-    assert "<script" not in page
+    page = pages.project_to_html(record).decode()
+    assert page.count("<script") == 1, "our own"
     assert 'data-yanked="&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt; &amp; &#x27;ü&#x27; ' in page
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pypiprivate import amend, artifact, edits, index, publish, simple
+from pypiprivate import amend, artifact, edits, index, pages, publish
 from pypiprivate.artifact import Artifact
 from pypiprivate.edits import Target
 from pypiprivate.errors import (
@@ -413,7 +413,7 @@ def test_a_page_never_goes_back_to_an_older_serial(built: Build) -> None:
 
     def note(_verb: str, _key: str) -> None:
         page = storage.get("demo/index.html")
-        serials.append(simple.page_serial(page.body) or 0 if page else 0)
+        serials.append(pages.page_serial(page.body) or 0 if page else 0)
 
     for at in range(12):
         send(built(f"{at}.0"), during(Observed(storage, after=note), at, partial(send, built(f"{at}.5"), storage)))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pypiprivate import artifact, edits, simple
+from pypiprivate import artifact, edits, pages, simple
 from pypiprivate.amend import remove
 from pypiprivate.cli import main
 from pypiprivate.edits import Target
@@ -166,7 +166,7 @@ def older_root(storage: Storage) -> None:
     """Put an old root record back beside a page that names more, also what is known from nowhere else."""
     edit_root(storage, root(storage).add(["ghost"]))
     overwrite(storage, simple.ROOT_RECORD, simple.root_to_json(ProjectList({"demo": {}}, serial=1)), simple.JSON_TYPE)
-    page = simple.root_to_html(replace(root(storage), serial=7).add(["ghost", "other"]))
+    page = pages.root_to_html(replace(root(storage), serial=7).add(["ghost", "other"]))
     overwrite(storage, simple.ROOT_PAGE, page, simple.HTML_TYPE)
 
 
@@ -208,7 +208,7 @@ def test_a_root_that_grows_while_it_is_looked_at_is_not_taken_for_an_older_one(s
 def check_root(storage: Storage) -> None:
     page = storage.get(simple.ROOT_PAGE)
     assert page
-    assert page.body == simple.root_to_html(root(storage))
+    assert page.body == pages.root_to_html(root(storage))
 
 
 def test_a_root_record_that_is_made_anew_names_all_that_its_page_named(storage: MemoryStorage) -> None:

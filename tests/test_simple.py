@@ -1,17 +1,15 @@
-"""The two forms of the index: golden pages, round trips, and documents that nobody should trust."""
+"""Records: a golden one, round trips, and documents that nobody should trust."""
 
 from __future__ import annotations
 
 import json
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pypi_simple import ProjectPage
 
-from pypiprivate import simple
+from pypiprivate import pages, simple
 from pypiprivate.errors import UnsupportedIndex
 from pypiprivate.model import Deleted, File, Project, ProjectList, Status, Used
 
@@ -46,54 +44,6 @@ FULL = Project(
     extra={"_theirs": {"kept": True}, "alternate": ["x"]},
     extra_meta={"_tracks": 1},
 )
-
-GOLDEN_PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="pypi:repository-version" content="1.4">
-<meta name="pypiprivate:serial" content="7">
-<meta name="pypi:project-status" content="deprecated">
-<meta name="pypi:project-status-reason" content="use other">
-<title>Links for demo</title>
-</head>
-<body>
-<h1>Links for demo</h1>
-<a href="0f0f/demo-1.0%2Bacme.1.tar.gz#sha256={a}" data-upload-time="2026-11-22T12:00:00.123456Z" \
-data-size="1234">demo-1.0+acme.1.tar.gz</a><br>
-<a href="1e1e/demo-1.0-py3-none-any.whl#sha256={b}" data-requires-python="&gt;=3.8,&lt;4" data-core-metadata="sha256={c}" \
-data-yanked="broken on &quot;Windows&quot; &amp; &lt;elsewhere&gt;" data-upload-time="2026-11-22T12:00:00.123456Z" \
-data-size="5678">\
-demo-1.0-py3-none-any.whl</a><br>
-</body>
-</html>
-""".format(a="aa" * 32, b="bb" * 32, c="cc" * 32)
-
-GOLDEN_ROOT = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="pypi:repository-version" content="1.4">
-<meta name="pypiprivate:serial" content="3">
-<title>Simple index</title>
-</head>
-<body>
-<h1>Simple index</h1>
-<a href="acme/">acme</a><br>
-<a href="demo/">demo</a><br>
-</body>
-</html>
-"""
-
-
-def test_a_project_page_is_the_golden_one() -> None:
-    assert simple.project_to_html(FULL).decode() == GOLDEN_PAGE
-
-
-def test_a_root_page_is_the_golden_one() -> None:
-    assert simple.root_to_html(ProjectList({"demo": {}, "acme": {}}, serial=3)).decode() == GOLDEN_ROOT
 
 
 def test_a_record_is_the_golden_one() -> None:
@@ -150,55 +100,6 @@ def test_an_empty_project_and_an_empty_root_are_written_and_read_too() -> None:
     assert simple.root_from_json(simple.root_to_json(ProjectList())) == ProjectList()
 
 
-def test_somebody_elses_parser_reads_both_forms_alike() -> None:
-    base = "http://127.0.0.1/simple/demo/"
-    from_html = ProjectPage.from_html("demo", simple.project_to_html(FULL), base_url=base)
-    from_json = ProjectPage.from_json_data(json.loads(simple.project_to_json(FULL)), base_url=base)
-    for page in (from_html, from_json):
-        assert page.repository_version == "1.4"
-        sdist, wheel = page.packages
-        assert sdist.url.split("#")[0] == "http://127.0.0.1/simple/demo/0f0f/demo-1.0%2Bacme.1.tar.gz"
-        assert (sdist.filename, dict(sdist.digests), sdist.is_yanked) == (SDIST.filename, {"sha256": "aa" * 32}, False)
-        assert (wheel.requires_python, wheel.is_yanked, wheel.yanked_reason) == (">=3.8,<4", True, WHEEL.yanked)
-        assert wheel.has_metadata
-        assert dict(wheel.metadata_digests or {}) == {"sha256": "cc" * 32}
-
-
-def test_a_page_says_its_serial_and_a_foreign_one_none() -> None:
-    assert simple.page_serial(simple.project_to_html(FULL)) == 7
-    assert simple.page_serial(b"<!DOCTYPE html><html><body></body></html>") is None
-    late = b"<!DOCTYPE html>" + b" " * 2000 + b'<meta name="pypiprivate:serial" content="9">'
-    assert simple.page_serial(late) is None
-
-
-def test_a_root_page_names_a_project_and_not_what_it_begins_with() -> None:
-    page = simple.root_to_html(ProjectList({"demo-more": {}}))
-    assert simple.page_names(page, "demo-more")
-    assert not simple.page_names(page, "demo")
-    assert not simple.page_names(page, "more")
-
-
-@pytest.mark.parametrize(
-    ("file", "anchor"),
-    [
-        (
-            File("x-1.zip", "x-1.zip", {"md5": "ee"}, 1, None, yanked=True),
-            '<a href="x-1.zip#md5=ee" data-yanked="" data-size="1">',
-        ),
-        (
-            File("x-1.zip", "x-1.zip", {"sha1": "ee"}, 1, None, core_metadata=True),
-            '<a href="x-1.zip" data-core-metadata="true" data-size="1">',
-        ),
-        (
-            File("x-1.zip", "x-1.zip", {}, 1, None, core_metadata={"sha1": "e"}),
-            '<a href="x-1.zip" data-core-metadata="true" data-size="1">',
-        ),
-    ],
-)
-def test_what_an_inherited_record_holds_is_shown_as_clients_can_take_it(file: File, anchor: str) -> None:
-    assert anchor in simple.project_to_html(Project("x", files=(file,))).decode()
-
-
 def test_nulls_and_empty_reasons_of_an_inherited_record_are_not_passed_on() -> None:
     item = {
         "filename": "x-1.zip",
@@ -220,7 +121,7 @@ def test_a_newer_minor_version_is_kept_and_the_page_stays_at_the_frozen_one() ->
     body = json.dumps({"meta": {"api-version": "1.9"}, "name": "x", "files": [], "versions": []}).encode()
     project = simple.project_from_json(body, "x")
     assert json.loads(simple.project_to_json(project))["meta"]["api-version"] == "1.9"
-    assert b'"pypi:repository-version" content="1.4"' in simple.project_to_html(project)
+    assert b'"pypi:repository-version" content="1.4"' in pages.project_to_html(project)
 
 
 def _with(**changes: Any) -> bytes:
@@ -313,25 +214,6 @@ projects = st.builds(
 @given(projects)
 def test_nothing_in_a_record_is_lost_by_reading_and_writing_it(project: Project) -> None:
     assert simple.project_from_json(simple.project_to_json(project), "demo") == project
-
-
-class _Tags(HTMLParser):
-    """Collects the tags of a page in their order, and the file names that the anchors show."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        self.tags.append(tag)
-
-
-@given(projects)
-def test_no_text_in_a_record_breaks_out_of_the_page(project: Project) -> None:
-    page = _Tags()
-    page.feed(simple.project_to_html(project).decode())
-    frame = ["html", "head", "meta", "meta", "meta", "title", "body", "h1"]
-    assert page.tags == frame + ["a", "br"] * len(project.files)
 
 
 @given(st.binary(max_size=200))

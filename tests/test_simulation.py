@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from pypiprivate import adopt, amend, artifact, edits, garbage, listing, promote, publish, repair, simple, verify
+from pypiprivate import adopt, amend, artifact, edits, garbage, listing, pages, promote, publish, repair, simple, verify
 from pypiprivate.artifact import Artifact
 from pypiprivate.edits import Edit, Retention, Target
 from pypiprivate.errors import ArtifactExists, NotPublished, PublishRefused, PypiPrivateError, StorageError, UnsafeStorage
@@ -157,7 +157,7 @@ def _unfinished(objects: Objects, project: str, names: Sequence[set[str]]) -> st
     if listed not in [sorted(alternative) for alternative in names]:
         return f"{project} lists {listed}"
     page = objects.get(simple.page_key(project))
-    return None if page and page.body == simple.project_to_html(found) else f"the page of {project} is not that of its record"
+    return None if page and page.body == pages.project_to_html(found) else f"the page of {project} is not that of its record"
 
 
 def _unfinished_root(objects: Objects, names: Any) -> str | None:
@@ -165,8 +165,8 @@ def _unfinished_root(objects: Objects, names: Any) -> str | None:
         return "there is no root"
     root, page = simple.root_from_json(objects["index.json"].body), objects["index.html"].body
     # An older tool's page stays until the next new project; it names what lies there.
-    foreign = simple.page_serial(page) is None and all(f">{name}</a>".encode() in page for name in names)
-    if page != simple.root_to_html(root) and not foreign:
+    foreign = pages.page_serial(page) is None and all(f">{name}</a>".encode() in page for name in names)
+    if page != pages.root_to_html(root) and not foreign:
         return "the root page is not that of its record"
     return None if names <= root.projects.keys() else "a project is not listed"
 
@@ -233,7 +233,7 @@ def _unfinished_by_refused(objects: Objects, runs: tuple[Run, ...]) -> str | Non
             for name in names:
                 record = record_of(f"{name}/index.json", objects[f"{name}/index.json"].body)
                 page = objects.get(f"{name}/index.html")
-                if not page or page.body != simple.project_to_html(record):
+                if not page or page.body != pages.project_to_html(record):
                     return f"a command was refused, and left the page of {name} behind its record"
             return _unfinished_root(objects, set(names))
     return None
@@ -1478,7 +1478,7 @@ def repair_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def put(self: Index, project: Project, _page: Stored | None) -> None:
         storage: Any = self.storage
-        storage.put(simple.page_key(project.name), simple.project_to_html(project))
+        storage.put(simple.page_key(project.name), pages.project_to_html(project))
 
     monkeypatch.setattr(Index, "mend", put)
 

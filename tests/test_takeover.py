@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from pypiprivate import layouts, simple, survey, takeover
+from pypiprivate import layouts, pages, survey, takeover
 from pypiprivate.artifact import examine_published
 from pypiprivate.cli import _parser, main
 from pypiprivate.errors import ConfigError, NotPublished, StorageError, UnsupportedIndex
@@ -940,5 +940,5 @@ def test_records_of_what_was_adopted_say_the_standard(older: MemoryStorage) -> N
     value = document(older, "demo/index.json")
     assert value["meta"]["api-version"] == "1.4"
     assert all(set(file) >= {"filename", "url", "hashes", "size", "upload-time"} for file in value["files"])
-    assert simple.page_serial(snapshot(older)["demo/index.html"]) == value["meta"]["_last-serial"]
+    assert pages.page_serial(snapshot(older)["demo/index.html"]) == value["meta"]["_last-serial"]
     assert Existing.KEEP.value == "keep"

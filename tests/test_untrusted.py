@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypiprivate import artifact, simple
+from pypiprivate import artifact, pages
 from pypiprivate.errors import ArtifactError, PypiPrivateError, UnsupportedIndex
 from pypiprivate.model import File, Project, ProjectList, Status
 from pypiprivate.publish import publish
@@ -130,12 +131,37 @@ class Page(HTMLParser):
 
     def assert_framed(self, metas: int, anchors: int) -> None:
         """Nothing but our own tags, with our own attributes."""
-        assert [tag for tag, _ in self.tags] == [
-            *("html", "head", *["meta"] * metas, "title", "body", "h1", *["a", "br"] * anchors),
-        ]
-        known = {"href", "data-requires-python", "data-core-metadata", "data-yanked", "data-upload-time", "data-size"}
-        assert all(anchor.keys() <= known for anchor in self.anchors)
+        count = Counter(tag for tag, _ in self.tags)
+        assert count.keys() <= _ATTRIBUTES.keys()
+        assert {tag: count[tag] for tag in ("meta", "a", "li", "style", "script", "input", "form", "iframe")} == {
+            "meta": metas,
+            "a": anchors,
+            "li": anchors,
+            "style": 1,
+            "script": 1,
+            "input": 1,
+            "form": self.tags.count(_UP),
+            "iframe": 0,
+        }
+        assert all(attributes.keys() <= _ATTRIBUTES[tag] for tag, attributes in self.tags)
         assert self.other == []
+
+
+_UP: tuple[str, dict[str, str | None]] = ("form", {"action": "../index.html"})
+_PLAIN = (
+    """head title style body main h1 h2 p pre var strong small ul li output table thead tbody tr th td summary button script"""
+)
+#: Our own tags, and what they may say.
+_ATTRIBUTES: dict[str, set[str]] = {
+    **{tag: set() for tag in _PLAIN.split()},
+    "html": {"lang"},
+    "meta": {"charset", "http-equiv", "name", "content"},
+    "a": {"href", "data-requires-python", "data-core-metadata", "data-yanked", "data-upload-time", "data-size"},
+    "form": {"action"},
+    "label": {"hidden"},
+    "input": {"type"},
+    "details": {"open"},
+}
 
 
 ATTACKS = [
@@ -184,13 +210,14 @@ hostile_files = st.builds(
     )
 )
 def test_a_page_says_what_the_record_says_and_no_text_becomes_a_tag(project: Project) -> None:
-    body = simple.project_to_html(project)
+    body = pages.project_to_html(project)
     page = Page(body)
     marked = project.status != Status()
-    page.assert_framed(3 + marked + bool(project.status.reason), len(project.files))
+    page.assert_framed(6 + marked + bool(project.status.reason), len(project.files))
     assert page.links == [_utf8(file.filename) for file in project.files]
-    assert simple.page_serial(body) == project.serial
+    assert pages.page_serial(body) == project.serial
     assert page.metas.get("pypi:project-status-reason", "") == _utf8(project.status.reason or "")
+    # None of these names says a version, so they are in the order of the record.
     for file, anchor in zip(project.files, page.anchors, strict=True):
         assert anchor.get("data-requires-python") == (file.requires_python and _utf8(file.requires_python))
         assert anchor.get("data-upload-time") == (file.upload_time and _utf8(file.upload_time)) or file.upload_time == ""
@@ -202,8 +229,8 @@ def test_a_page_says_what_the_record_says_and_no_text_becomes_a_tag(project: Pro
 
 @given(st.dictionaries(texts, st.just({}), max_size=5))
 def test_a_root_page_links_to_directories_only(projects: dict[str, dict[str, Any]]) -> None:
-    page = Page(simple.root_to_html(ProjectList(projects, serial=1)))
-    page.assert_framed(3, len(projects))
+    page = Page(pages.root_to_html(ProjectList(projects, serial=1)))
+    page.assert_framed(6, len(projects))
     assert page.links == [_utf8(name) for name in sorted(projects)]
     for anchor in page.anchors:
         assert anchor.keys() == {"href"}
@@ -212,7 +239,7 @@ def test_a_root_page_links_to_directories_only(projects: dict[str, dict[str, Any
 
 @pytest.mark.parametrize("name", ["demo", "acme-2", "0", "Foo.Bar_x"])
 def test_a_root_page_links_to_a_project_by_its_plain_name(name: str) -> None:
-    assert Page(simple.root_to_html(ProjectList({name: {}}))).anchors == [{"href": f"{name}/"}]
+    assert Page(pages.root_to_html(ProjectList({name: {}}))).anchors == [{"href": f"{name}/"}]
 
 
 @pytest.mark.parametrize(
@@ -229,7 +256,7 @@ def test_a_root_page_links_to_a_project_by_its_plain_name(name: str) -> None:
 )
 def test_links_that_fetch_are_kept_as_they_are(url: str) -> None:
     file = File("demo-1.0.tar.gz", url, {"sha256": "0"}, 1, None)
-    assert Page(simple.project_to_html(Project("demo", (file,)))).anchors[0]["href"] == f"{url}#sha256=0"
+    assert Page(pages.project_to_html(Project("demo", (file,)))).anchors[0]["href"] == f"{url}#sha256=0"
 
 
 def _assert_link_only_fetches(href: str | None) -> None:
@@ -272,8 +299,8 @@ def test_no_metadata_field_breaks_out_of_a_page_or_a_record(tmp_path: Path, fiel
             fuzz.assert_plain(error)
             continue
         taken += 1
-        Page(snapshot(storage)["demo/index.html"]).assert_framed(3, 1)
-        Page(snapshot(storage)["index.html"]).assert_framed(3, 1)
+        Page(snapshot(storage)["demo/index.html"]).assert_framed(6, 1)
+        Page(snapshot(storage)["index.html"]).assert_framed(6, 1)
         (file,) = record(storage, "demo").files
         assert (file.filename, file.requires_python) == (path.name, None)
         json.loads(snapshot(storage)["demo/index.json"].decode("ascii"))

@@ -14,7 +14,7 @@ from functools import cached_property, partial
 from typing import Any
 from urllib.parse import urljoin
 
-from .. import browse, simple
+from .. import browse, pages, simple
 from ..checks import Check, Verdict, fail, failure, ok, skipped, warn
 from ..index import Gather, concurrently
 from ..model import File, Project
@@ -71,7 +71,7 @@ def sample(storage: Storage, *, gather: Gather = concurrently) -> Sample | None:
     file = next(filter(_has_sidecar, best.files), best.files[0])
     plus = next(((record.name, file) for record in offers for file in record.files if "+" in file.filename), None)
     page = storage.get(simple.page_key(best.name))
-    serial = simple.page_serial(page.body) if page else None
+    serial = pages.page_serial(page.body) if page else None
     return Sample(best, -1 if serial is None else serial, file, plus)
 
 
@@ -325,7 +325,7 @@ def _by_way_of(answer: Answer) -> str:
 def _serial(answer: Answer, name: str) -> int | None:
     """Return the serial of a served record or page; None if it is none of this program's for *name*."""
     if answer.content_type != simple.JSON_TYPE:
-        return simple.page_serial(answer.body) if f"Links for {name}<".encode() in answer.body else None
+        return pages.page_serial(answer.body) if pages.page_is_of(answer.body, name) else None
     with suppress(ValueError, KeyError, TypeError, RecursionError):
         document = json.loads(answer.body)
         return int(document["meta"]["_last-serial"]) if document["name"] == name else None

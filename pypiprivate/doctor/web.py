@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from urllib.parse import urlsplit
 
-from .. import simple
+from .. import pages
 from ..checks import Check, Verdict, fail, failure, ok, skipped, warn
 from .project import HTML_TYPES, INSTALLER, SEE, Sample, Visit, tried, untrue
 from .webclient import Answer, Client, Unanswered
@@ -116,7 +116,7 @@ def _root(client: Client) -> Check:
         return warn("root", said, "Serve index.html for a URL that ends in a slash.")
     if problem := untrue(answer):
         return fail("root", f"the root page {problem}.", SEE)
-    if simple.page_serial(answer.body) is None and answer.content_type in HTML_TYPES:
+    if pages.page_serial(answer.body) is None and answer.content_type in HTML_TYPES:
         said = "the root page was not written by this program."
         return warn("root", said, "Correct the URL: it is that of the directory with index.json.")
     return ok("root", "the root page is served.")
