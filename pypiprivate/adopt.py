@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import io
 import tempfile
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import BinaryIO, TypeAlias
 
 from . import artifact, layouts, pages, simple
@@ -24,6 +25,10 @@ from .storage.base import OCTETS, Entry, Sent, Storage
 
 #: Reads a file that is offered already: :func:`.artifact.skim_published`, or :func:`.artifact.examine_published`.
 Reader: TypeAlias = Callable[[BinaryIO, str, str], Artifact]
+
+#: :meth:`.Creating.create`, which not every storage has; and what runs calls.
+Create: TypeAlias = Callable[[Mapping[str, bytes]], Collection[str]]
+Gather: TypeAlias = Callable[[Sequence[Callable[[], bool]]], list[bool]]
 
 #: Bytes of a file that are kept in memory while it is read; more go to a temporary file.
 _IN_MEMORY = 4 << 20
@@ -127,21 +132,32 @@ def read_found(
     return artifact.identity, Found(link.describe(said, digests), artifact.metadata, warnings)
 
 
-def keep_sidecar(storage: Storage, project: str, found: Found) -> File:
-    """Make sure that a wheel's sidecar lies beside it, and return the file as the record may hold it now.
+def keep_sidecars(storage: Storage, project: str, found: Sequence[Found], gather: Gather) -> list[File]:
+    """Make sure that each wheel's sidecar lies beside it, and return the files as the record may hold them now.
 
-    The key does not say its bytes, so it is created only where nothing lies; other bytes there are left alone and not announced.
+    A sidecar's key does not say its bytes, so it is created only where nothing lies; other bytes there are left alone and not
+    announced.
+
+    :param gather: runs calls, at once or in turn, and returns their results in order.
     """
-    if found.metadata is None:
-        return found.file
-    key = f"{project}/{found.file.key}.metadata"
+    bodies = {_sidecar(project, each): each.metadata for each in found if each.metadata is not None}
+    create: Create | None = getattr(storage, "create", None)
+    left = create(bodies) if create and bodies else bodies.keys()
+    kept = dict(zip(left, gather([partial(_is_kept, storage, key, bodies[key]) for key in left]), strict=True))
+    return [each.file if kept.get(_sidecar(project, each), True) else replace(each.file, core_metadata=False) for each in found]
+
+
+def _sidecar(project: str, found: Found) -> str:
+    return f"{project}/{found.file.key}.metadata"
+
+
+def _is_kept(storage: Storage, key: str, metadata: bytes) -> bool:
     try:
-        storage.swap(key, found.metadata, replacing=None, content_type=OCTETS)
+        storage.swap(key, metadata, replacing=None, content_type=OCTETS)
     except Conflict:
         stored = storage.get(key)
-        if stored is None or stored.body != found.metadata:
-            return replace(found.file, core_metadata=False)
-    return found.file
+        return stored is not None and stored.body == metadata
+    return True
 
 
 def _gone(project: Project, links: Iterable[Link]) -> dict[str, str]:

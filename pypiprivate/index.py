@@ -248,7 +248,7 @@ class Index:
     def take_in(self, name: str, found: Sequence[adopt.Found]) -> tuple[Project, tuple[str, ...]]:
         """Put files of an older index into a project's record, each with its sidecar; return it, and why some were left out."""
         self.probe()
-        files = self.gather([partial(adopt.keep_sidecar, self.storage, name, file) for file in found])
+        files = adopt.keep_sidecars(self.storage, name, found, self.gather)
         left_out: tuple[str, ...] = ()
 
         def edit(project: Project) -> Project:

@@ -11,8 +11,7 @@ import stat
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from .archive import PIECE, RAW, Kind, Member, Unsound, check_many, check_members, check_unpacked, inflated, shown
 
@@ -89,34 +88,40 @@ class ZipArchive:
         return at, count, length, start
 
     def _read_directory(self, at: int, end: int, count: int) -> Iterator[_Entry]:
+        """In one piece, which is no larger than allowed: a wheel may have thousands of members."""
+        directory, at = self._read(at, end - at), 0
         for _ in range(count):
-            fields = self._unpack(_CENTRAL, at)
-            sign, *_, flags, method, _, _, crc, packed, size, named, more, comment, _, _, mode, offset = fields
-            raw, extra = self._read(at + _CENTRAL.size, named), self._read(at + _CENTRAL.size + named, more)
-            at += _CENTRAL.size + named + more + comment
-            if sign != b"PK\1\2" or at > end:
+            if at + _CENTRAL.size > len(directory):
+                raise Unsound("it is cut short")
+            fields = _CENTRAL.unpack_from(directory, at)
+            sign, _, _, flags, method, _, _, crc, packed, size, named, more, comment, _, _, mode, offset = fields
+            named_at, at = at + _CENTRAL.size, at + _CENTRAL.size + named + more + comment
+            raw, extra = directory[named_at : named_at + named], directory[named_at + named : named_at + named + more]
+            if sign != b"PK\1\2" or at > len(directory):
                 raise Unsound("its central directory is damaged")
             size, packed, offset = _wide((size, packed, offset), extra)
             member = _zip_member(raw, flags, size, mode >> 16)
             yield _Entry(member, raw, flags, method, crc, packed, offset, _extra_field(extra, _UNICODE_NAME)[5:])
-        if at != end:
+        if at != len(directory):
             raise Unsound("its central directory holds more than it counts")
 
     def _find_data(self, entry: _Entry, until: int) -> int:
         """Return where a member's bytes start: after a header that agrees with the directory. They end right before *until*."""
         if entry.flags & _ENCRYPTED or entry.method not in (_STORED, _DEFLATED):
             raise Unsound(f"member {shown(entry.member.name)} is encrypted, or packed otherwise than by deflate")
-        sign, _, flags, method, _, _, crc, packed, size, named, more = self._unpack(_LOCAL, entry.offset)
-        name_at = entry.offset + _LOCAL.size
-        raw, extra = self._read(name_at, named), self._read(name_at + named, more)
+        header = self._read(entry.offset, _LOCAL.size + len(entry.raw))
+        sign, _, flags, method, _, _, crc, packed, size, named, more = _LOCAL.unpack_from(header)
+        raw, extra_at = header[_LOCAL.size :], entry.offset + _LOCAL.size + named
+        extra = self._read(extra_at, more) if more else b""
         size, packed = _wide((size, packed), extra)
         # Written as a stream, it had no sums yet.
         sums = entry.sums if flags & _STREAMED and (crc, packed, size) == (0, 0, 0) else (crc, packed, size)
-        agrees = (sign, raw, flags, method, sums) == (b"PK\3\4", entry.raw, entry.flags, entry.method, entry.sums)
+        same = (sign, named, raw, flags, method, sums)
+        agrees = same == (b"PK\3\4", len(raw), entry.raw, entry.flags, entry.method, entry.sums)
         other_names = {entry.unicode_name, _extra_field(extra, _UNICODE_NAME)[5:]} - {b"", raw}
         if not agrees or other_names:
             raise Unsound(f"the headers of member {shown(entry.member.name)} contradict each other")
-        start: int = name_at + named + more
+        start: int = extra_at + more
         self._check_descriptor(entry, start + entry.packed, until)
         return start
 
@@ -151,14 +156,14 @@ _EXTRA = struct.Struct("<2H")
 _ZIP64, _UNICODE_NAME = 0x0001, 0x7075
 _DESCRIPTORS = {n: struct.Struct(f) for n, f in ((12, "<3L"), (16, "<4x3L"), (20, "<LQQ"), (24, "<4xLQQ"))}
 #: What a narrow count, length or offset says when it stands in the wide record.
-_TOPS = (0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
+_TOP = 0xFFFFFFFF
+_TOPS = (0xFFFF, _TOP, _TOP)
 _STORED, _DEFLATED = 0, 8
 #: Flags: encryption, patch data, strong encryption, masked headers; sizes after the data; names in UTF-8.
 _ENCRYPTED, _STREAMED, _UTF8 = 0x2061, 0x8, 0x800
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     """What the central directory says of a member: ``packed`` bytes, ``offset`` of its local header."""
 
     member: Member
@@ -186,18 +191,18 @@ def _zip_member(raw: bytes, flags: int, size: int, mode: int) -> Member:
     return Member(name.removesuffix("/"), kind, size)
 
 
-def _wide(narrow: Sequence[int], extra: bytes) -> Iterator[int]:
-    """Yield each size or offset, from the zip64 extra field where it says that it does not fit."""
-    field, used = _extra_field(extra, _ZIP64), 0
-    for value in narrow:
-        if value == 0xFFFFFFFF and used + 8 <= len(field):
-            yield int.from_bytes(field[used : used + 8], "little")
-            used += 8
-        else:
-            yield value
+def _wide(narrow: tuple[int, ...], extra: bytes) -> Sequence[int]:
+    """Return each size or offset, from the zip64 extra field where it says that it does not fit."""
+    field = _extra_field(extra, _ZIP64)
+    if _TOP not in narrow:
+        return narrow
+    wide = iter([int.from_bytes(field[at : at + 8], "little") for at in range(0, len(field) - 7, 8)])
+    return [next(wide, value) if value == _TOP else value for value in narrow]
 
 
 def _extra_field(extra: bytes, wanted: int) -> bytes:
+    if not extra:
+        return b""
     found, at = [b""], 0
     while at + _EXTRA.size <= len(extra):
         tag, size = _EXTRA.unpack_from(extra, at)

@@ -33,7 +33,7 @@ from .proof import FULL, figure
 from .repositories import check_at_rest, check_never_torn, filenames, in_turn, not_at_all, orphans, put
 
 READS = {"read", "stat", "names", "open"}
-WRITES = {"create", "write", "close", "fsync", "mkdir", "rename", "date", "unlink", "lock"}
+WRITES = {"create", "write", "close", "fsync", "mkdir", "rename", "link", "date", "unlink", "lock"}
 
 
 class Disk:
@@ -70,7 +70,8 @@ class Disk:
         with pytest.MonkeyPatch.context() as patch:
             for name, verb in {"mkdir": "mkdir", "unlink": "unlink", "iterdir": "names", "stat": "stat"}.items():
                 patch.setattr(Path, name, self._noted(verb, getattr(Path, name)))
-            patch.setattr(Path, "replace", self._rename(Path.replace))
+            patch.setattr(Path, "replace", self._rename("rename", Path.replace))
+            patch.setattr(os, "link", self._rename("link", os.link))
             patch.setattr(Path, "open", self._open_file(Path.open))
             patch.setattr(os, "open", self._open_handle(os.open))
             patch.setattr(os, "utime", self._noted("date", os.utime))
@@ -85,16 +86,16 @@ class Disk:
 
         return noted
 
-    def _rename(self, call: Callable[..., Any]) -> Callable[..., Any]:
+    def _rename(self, verb: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def rename(path: Path, target: Path) -> Any:
-            self.step("rename", target)
+            self.step(verb, target)
             self.renamed(path, target)
             return call(path, target)
 
         return rename
 
     def renamed(self, path: Path, target: Path) -> None:
-        """For who wants to know what was moved where."""
+        """For who wants to know what was moved where, or has a second name there."""
 
     def _open_file(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def open_file(path: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:

@@ -22,7 +22,7 @@ import pytest
 
 from pypiprivate.errors import ConfigError, StorageError
 from pypiprivate.storage import Storage, open_storage
-from pypiprivate.storage.local import LocalStorage, _flush, _move
+from pypiprivate.storage.local import LocalStorage, _flush, _place
 
 JSON = "application/vnd.pypi.simple.v1+json"
 RECORD = "spam/index.json"
@@ -391,7 +391,7 @@ def test_a_directory_that_never_stays_is_given_up(base: Path) -> None:
     (base / "temporary").touch()
     (base / "spam").symlink_to("nowhere")
     with pytest.raises(FileNotFoundError, match="keeps vanishing"):
-        _move(base / "temporary", base / "spam/index.json")
+        _place(base / "spam/index.json", lambda: (base / "temporary").replace(base / "spam/index.json"))
 
 
 # listing

@@ -146,6 +146,18 @@ class Copying(Protocol):
         """
 
 
+class Creating(Protocol):
+    """What a storage may offer beside :class:`Storage`, where each small object by itself would cost more than its bytes."""
+
+    def create(self, bodies: Mapping[str, bytes]) -> frozenset[str]:
+        """Write objects under keys where nothing lies; each is seen whole or not at all, and in no order.
+
+        :param bodies: the bytes, by key.
+        :return: the keys under which something lay already; that was left alone.
+        :raises StorageError: some of them may be there, and others not.
+        """
+
+
 class Naming(Protocol):
     """What a storage may offer beside :class:`Storage`: the names of its directories without what lies in them."""
 

@@ -12,7 +12,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -36,6 +36,8 @@ _STALE = 86_400
 #: How often a directory may vanish under a file that is being moved into it.
 _TRIES = 100
 _SECOND = 1_000_000_000  # in nanoseconds
+#: What a file system says that knows no second name of a file, or no more of them.
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 _UNREAD = "Make it readable for this user, then run the same command again: that is safe."
 _UNWRITTEN = "Put it right, then run the same command again: that is safe."
@@ -87,11 +89,25 @@ class LocalStorage:
             found = self.get(key)
             if (found.etag if found else None) != (replacing.etag if replacing else None):
                 raise Conflict(key)
-            with self._temporary() as temporary:
+            with self._temporaries(1) as (temporary,):
                 _write(temporary, [body])
                 if found:
                     _date_after(temporary, path)
-                _move(temporary, path)
+                if found or not self._is_linked(temporary, key):
+                    _place(path, lambda: temporary.replace(path))
+            _flush(path.parent)
+
+    def create(self, bodies: Mapping[str, bytes]) -> frozenset[str]:
+        """See :meth:`.Creating.create`. Each file is on the disk before it is seen; a directory is flushed once for all in it."""
+        with _translated(self._base, _UNWRITTEN), self._temporaries(len(bodies)) as temporaries:
+            for temporary, (key, body) in zip(temporaries, bodies.items(), strict=True):
+                with _translated(self._path(key), _UNWRITTEN):
+                    _write(temporary, [body])
+            made = [self._is_created(temporary, key, bodies[key]) for temporary, key in zip(temporaries, bodies, strict=True)]
+        for directory in {self._path(key).parent for key in bodies}:
+            with _translated(directory, _UNWRITTEN):
+                _flush(directory)
+        return frozenset(key for key, is_made in zip(bodies, made, strict=True) if not is_made)
 
     def store(self, key: str, body: bytes | Path, *, sha256: str, sent: Sent | None = None) -> None:
         """See :meth:`.Storage.store`. What lies there already, with these bytes, is left alone."""
@@ -199,16 +215,44 @@ class LocalStorage:
         return path
 
     @contextmanager
-    def _temporary(self) -> Iterator[Path]:
+    def _temporaries(self, count: int) -> Iterator[Sequence[Path]]:
         directory = self._own("tmp")
         if not self._swept:
             self._swept = True
             _sweep(directory)
-        path = directory / secrets.token_hex(16)
+        paths = [directory / secrets.token_hex(16) for _ in range(count)]
         try:
-            yield path
+            yield paths
         finally:
-            path.unlink(missing_ok=True)
+            for path in paths:
+                path.unlink(missing_ok=True)
+
+    def _is_created(self, temporary: Path, key: str, body: bytes) -> bool:
+        try:
+            with _translated(self._path(key), _UNWRITTEN):
+                if not self._is_linked(temporary, key):
+                    self.swap(key, body, replacing=None, content_type="")
+        except Conflict:
+            return False
+        return True
+
+    def _is_linked(self, temporary: Path, key: str) -> bool:
+        """Give a finished file a second name, which can only be a new one; False on a file system that knows no such thing.
+
+        :raises Conflict: something lies there.
+        """
+        path = self._path(key)
+        try:
+            _place(path, lambda: os.link(temporary, path))
+        except FileExistsError as error:
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from error
+            raise Conflict(key) from error
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            return False
+        return True
 
     def _holds(self, key: str, sha256: str) -> bool:
         path = self._path(key)
@@ -220,11 +264,12 @@ class LocalStorage:
         return True
 
     def _keep(self, path: Path, body: bytes | Path, *, sha256: str, sent: Sent | None) -> None:
-        with self._temporary() as temporary:
+        with self._temporaries(1) as (temporary,):
             if _write(temporary, _pieces(body), sent=sent) != sha256:
                 what = path if isinstance(body, bytes) else body
                 raise StorageError(str(what), "the file changed while it was being published.")
-            _move(temporary, path)
+            _place(path, lambda: temporary.replace(path))
+            _flush(path.parent)
             _flush(path.parent.parent)  # whoever made its directory may have died before this
 
     def _walk(self, directory: Path, prefix: str, start: str, above: frozenset[str]) -> Iterator[Entry]:
@@ -341,13 +386,13 @@ def _date_after(path: Path, previous: Path) -> None:
     os.utime(path, ns=(after, after))
 
 
-def _move(temporary: Path, path: Path) -> None:
-    """Make a finished file visible: readers see what was there before, or all of it."""
+def _place(path: Path, name: Callable[[], object]) -> None:
+    """Make a finished file visible, in a directory that is made if need be: readers see what was there before, or all of it."""
     for _ in range(_TRIES):
         _make_directory(path.parent)
         with suppress(FileNotFoundError):  # a delete took the empty directory away in between
-            temporary.replace(path)
-            return _flush(path.parent)
+            name()
+            return
     raise FileNotFoundError(errno.ENOENT, "its directory keeps vanishing")
 
 
