@@ -78,7 +78,8 @@ def find(storage: Storage, project: Project, *, read: Reader = artifact.skim_pub
     """
     entries = {entry.key: entry for entry in storage.list(f"{project.name}/")}
     lying = simple.legacy_filenames(project.name, entries)
-    names = {name: None for name in lying if not project.holds(name.removesuffix(".metadata"))}
+    held = {file.key for file in project.held_files}
+    names = {name: None for name in lying if name.removesuffix(".metadata") not in held}
     links = read_links(storage, project.name, entries) if names or simple.page_key(project.name) in entries else {}
     sidecars = {name for name in names if name.removesuffix(".metadata") != name and name.removesuffix(".metadata") in names}
     reasons = {name: _not_ours(name, project.name) for name in names if name not in sidecars}

@@ -197,6 +197,10 @@ def _artifact(path: Path, filename: str, file: BinaryIO, contents: _Contents) ->
 
 
 def _sha256(file: BinaryIO) -> str:
+    """Leave the file at its end."""
+    if isinstance(file, io.BytesIO):
+        file.seek(0, io.SEEK_END)
+        return hashlib.sha256(file.getbuffer()).hexdigest()
     digest = hashlib.sha256()
     file.seek(0)
     while piece := file.read(PIECE):

@@ -213,14 +213,15 @@ class Project:
 
     def adopt(self, found: Iterable[File]) -> tuple[Project, tuple[str, ...]]:
         """Return the record with the files of an older index in it, and why some of them were left out."""
-        project, left_out = self, []
-        for file in (file for file in found if not self.holds(file.key)):
+        held = {file.key for file in self.held_files}
+        adopted, left_out = list[File](), []
+        for file in (file for file in found if file.key not in held):
             # Asked of what was there before: twins of an older index are kept, both of them.
             if reason := self._unadoptable(file):
                 left_out.append(f"{file.filename} was left out: {reason}")
             else:
-                project = project._with(file)
-        return project, tuple(left_out)
+                adopted.append(file)
+        return self._with(adopted) if adopted else self, tuple(left_out)
 
     def release(self, version: Version) -> tuple[File, ...]:
         """Return the files of a release, offered or withheld."""
@@ -294,12 +295,12 @@ class Project:
         """All its files, offered or withheld."""
         return (*self.files, *self.withheld)
 
-    def _with(self, file: File) -> Project:
-        """A file found in a quarantined project is as little offered as the others."""
-        versions = versions_of(self.name, [file], self.versions)
+    def _with(self, found: Collection[File]) -> Project:
+        """Files found in a quarantined project are as little offered as the others."""
+        versions = versions_of(self.name, found, self.versions)
         if self.status.marker == "quarantined":
-            return replace(self, withheld=(*self.withheld, file), versions=versions)
-        return replace(self, files=(*self.files, file), versions=versions)
+            return replace(self, withheld=(*self.withheld, *found), versions=versions)
+        return replace(self, files=(*self.files, *found), versions=versions)
 
     def _twins(self, new: File) -> tuple[File, ...]:
         """Files of the same identity. An adopted index may hold several spellings of one."""

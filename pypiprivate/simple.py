@@ -156,6 +156,9 @@ def _file_to_json(file: File) -> dict[str, Any]:
 
 def _file_from_json(reader: _Reader, item: dict[str, Any]) -> File:
     hashes = reader.required(item, "hashes", dict)
+    for name, value in hashes.items():
+        if not isinstance(value, str):
+            reader.refuse_kind(name)
     core_metadata = item.pop("core-metadata", False)
     if not isinstance(core_metadata, (bool, dict)):
         reader.refuse("core-metadata of a file is neither true or false nor hashes")
@@ -165,7 +168,7 @@ def _file_from_json(reader: _Reader, item: dict[str, Any]) -> File:
     return File(
         filename=reader.text(item, "filename"),
         url=reader.text(item, "url"),
-        hashes={name: reader.text(hashes, name) for name in tuple(hashes)},
+        hashes=hashes,
         size=reader.required(item, "size", int),
         upload_time=reader.optional(item, "upload-time", str),
         requires_python=reader.optional(item, "requires-python", str),
@@ -214,18 +217,18 @@ class _Reader:
 
     def required(self, document: dict[str, Any], key: str, kind: type) -> Any:
         value = document.pop(key, None)
-        if not isinstance(value, kind) or isinstance(value, bool):
-            self.refuse(f"its {key!r} is missing or not of the right kind")
-        return value
+        return value if isinstance(value, kind) and not isinstance(value, bool) else self.refuse_kind(key)
 
     def optional(self, document: dict[str, Any], key: str, kind: type) -> Any:
-        if document.get(key) is None:
-            document.pop(key, None)
-            return None
-        return self.required(document, key, kind)
+        value = document.pop(key, None)
+        return value if value is None or (isinstance(value, kind) and not isinstance(value, bool)) else self.refuse_kind(key)
 
     def text(self, document: dict[str, Any], key: str) -> str:
-        return str(self.required(document, key, str))
+        value = document.pop(key, None)
+        return value if isinstance(value, str) else self.refuse_kind(key)
+
+    def refuse_kind(self, key: str) -> NoReturn:
+        self.refuse(f"its {key!r} is missing or not of the right kind")
 
     def objects(self, document: dict[str, Any], key: str) -> list[dict[str, Any]]:
         return self._items(document, key, dict)

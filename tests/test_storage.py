@@ -14,7 +14,7 @@ import pytest
 
 from pypiprivate.errors import ConfigError
 from pypiprivate.storage import Storage, backends, find_backend, open_storage
-from pypiprivate.storage.conformance import StorageContract
+from pypiprivate.storage.conformance import CreatingContract, StorageContract
 from pypiprivate.storage.local import LocalStorage
 from pypiprivate.storage.memory import MemoryStorage
 from pypiprivate.storage.s3 import S3Storage, open_bucket
@@ -53,9 +53,9 @@ class TestMemory(StorageContract):
         return MemoryStorage()
 
 
-class TestLocal(StorageContract):
+class TestLocal(CreatingContract):
     @pytest.fixture
-    def storage(self, tmp_path: Path) -> Storage:
+    def storage(self, tmp_path: Path) -> LocalStorage:
         return LocalStorage(tmp_path / "index")
 
 

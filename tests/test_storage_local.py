@@ -22,7 +22,8 @@ import pytest
 
 from pypiprivate.errors import ConfigError, StorageError
 from pypiprivate.storage import Storage, open_storage
-from pypiprivate.storage.local import LocalStorage, _flush, _place
+from pypiprivate.storage.conformance import CreatingContract
+from pypiprivate.storage.local import LocalStorage, _flush, _move
 
 JSON = "application/vnd.pypi.simple.v1+json"
 RECORD = "spam/index.json"
@@ -136,10 +137,13 @@ def test_what_may_not_be_read_is_not_nothing(users_base: Path) -> None:
 
 def test_what_may_not_be_written_is_named(users_base: Path) -> None:
     storage = LocalStorage(users_base)
-    write(storage, RECORD, b"{}")
+    for _ in range(2):  # the first needs no lock
+        write(storage, RECORD, b"{}")
     for path in [users_base, *users_base.rglob("*")]:
         path.chmod(path.stat().st_mode & ~0o222)
     assert storage.get(RECORD) is not None
+    with pytest.raises(StorageError, match=r"spam/index\.html: permission denied"):
+        write(storage, "spam/index.html", b"new")
     with pytest.raises(StorageError, match="locks/[0-9a-f]{2}: permission denied"):
         write(storage, RECORD, b"new")
     with pytest.raises(StorageError, match=f"{ARTIFACT}: permission denied"):
@@ -276,7 +280,8 @@ def test_who_may_write_into_the_repository_may_lock_it(base: Path, storage: Loca
     base.chmod(0o775)
     before = os.umask(0o077)
     try:
-        write(storage, RECORD, b"{}")
+        for _ in range(2):
+            write(storage, RECORD, b"{}")
     finally:
         os.umask(before)
     (lock,) = (base / ".pypiprivate/locks").iterdir()
@@ -285,12 +290,44 @@ def test_who_may_write_into_the_repository_may_lock_it(base: Path, storage: Loca
 
 def test_a_lock_is_not_waited_for_without_end(base: Path) -> None:
     storage = LocalStorage(base, lock_timeout=0.2)
-    write(storage, RECORD, b"{}")
+    for _ in range(2):
+        write(storage, RECORD, b"{}")
     (lock,) = (base / ".pypiprivate/locks").iterdir()
     with held_by_another_process(lock), pytest.raises(StorageError, match=f"{lock}: another process has held this lock"):
         write(storage, RECORD, b"new")
     write(storage, RECORD, b"newer")
     assert files(base) == {RECORD: b"newer"}
+
+
+@pytest.fixture
+def no_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the file system be one on which a file has but one name."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+
+
+@pytest.mark.usefixtures("no_links")
+class TestWithoutLinks(CreatingContract):
+    @pytest.fixture
+    def storage(self, base: Path) -> LocalStorage:
+        return LocalStorage(base)
+
+
+def test_what_is_created_lies_there_once(base: Path, storage: LocalStorage) -> None:
+    assert storage.create({"spam/one": b"one", "spam/two": b"two", "eggs/one": b"eggs"}) == frozenset()
+    assert storage.create({"spam/one": b"other", "spam/three": b"three"}) == {"spam/one"}
+    assert files(base) == {"spam/one": b"one", "spam/two": b"two", "eggs/one": b"eggs", "spam/three": b"three"}
+    assert [path.stat().st_nlink for path in base.rglob("*") if path.is_file()] == [1] * 4
+
+
+def test_a_link_to_nothing_is_nothing_new(base: Path, storage: LocalStorage) -> None:
+    (base / "spam").mkdir(parents=True)
+    (base / RECORD).symlink_to("nowhere")
+    with pytest.raises(StorageError, match="it is a link to something that is not there"):
+        storage.create({RECORD: b"{}"})
 
 
 def test_processes_do_not_lose_each_others_changes(base: Path, storage: LocalStorage) -> None:
@@ -391,7 +428,7 @@ def test_a_directory_that_never_stays_is_given_up(base: Path) -> None:
     (base / "temporary").touch()
     (base / "spam").symlink_to("nowhere")
     with pytest.raises(FileNotFoundError, match="keeps vanishing"):
-        _place(base / "spam/index.json", lambda: (base / "temporary").replace(base / "spam/index.json"))
+        _move(base / "temporary", base / "spam/index.json")
 
 
 # listing

@@ -16,11 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from threading import Barrier
+from typing import Protocol
 
 import pytest
 
 from ..errors import Conflict, StorageError
-from .base import OCTETS, Storage, Stored
+from .base import OCTETS, Creating, Storage, Stored
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "text/html; charset=utf-8"
@@ -265,6 +266,41 @@ class StorageContract:
             winners = [body for body, won in zip(bodies, pool.map(write, bodies), strict=True) if won]
         assert _body(storage, key) in winners
         return len(winners)
+
+
+class _CreatingStorage(Creating, Storage, Protocol):
+    pass
+
+
+class CreatingContract(StorageContract):
+    """Tests that hold, beside those of every backend, for one that offers :class:`.Creating`."""
+
+    @pytest.fixture
+    def storage(self) -> _CreatingStorage:
+        """Give a new, empty repository."""
+        raise NotImplementedError("a subclass says which storage is tested")
+
+    def test_what_is_created_lies_there(self, storage: _CreatingStorage) -> None:
+        bodies = {key: key.encode() for key in KEYS}
+        assert storage.create(bodies) == frozenset()
+        assert {entry.key: _body(storage, entry.key) for entry in storage.list("")} == bodies
+
+    def test_nothing_is_created_where_something_lies(self, storage: _CreatingStorage) -> None:
+        storage.swap("spam/a", b"one", replacing=None, content_type=OCTETS)
+        storage.store("spam/b", b"one", sha256=_sha256(b"one"))
+        assert storage.create({"spam/a": b"two", "spam/b": b"two", "spam/c": b"two"}) == {"spam/a", "spam/b"}
+        assert [_body(storage, f"spam/{name}") for name in "abc"] == [b"one", b"one", b"two"]
+
+    def test_of_many_who_create_the_same_one_wins(self, storage: _CreatingStorage) -> None:
+        start, bodies = Barrier(self.writers), [secrets.token_bytes(16) for _ in range(self.writers)]
+
+        def write(body: bytes) -> bool:
+            start.wait()
+            return not storage.create({RECORD: body})
+
+        with ThreadPoolExecutor(self.writers) as pool:
+            winners = [body for body, won in zip(bodies, pool.map(write, bodies), strict=True) if won]
+        assert winners == [_body(storage, RECORD)]
 
 
 def _body(storage: Storage, key: str) -> bytes | None:

@@ -1,7 +1,8 @@
 """A repository in a directory, for a web server on this machine or on a shared disk.
 
 Whatever becomes visible is complete and on the disk: written under a temporary name, flushed, and moved into place in one
-step. Documents change under a lock, so that what was compared is what is replaced.
+step. What is new is linked there, which fails where something lies. Documents change under a lock, so that what was compared is
+what is replaced.
 """
 
 from __future__ import annotations
@@ -84,30 +85,33 @@ class LocalStorage:
 
     def swap(self, key: str, body: bytes, *, replacing: Stored | None, content_type: str) -> None:  # noqa: ARG002  files have none
         """See :meth:`.Storage.swap`."""
+        if replacing is None:
+            if self.create({key: body}):
+                raise Conflict(key)
+            return
         path = self._path(key)
         with _translated(path, _UNWRITTEN), self._locked(key):
             found = self.get(key)
-            if (found.etag if found else None) != (replacing.etag if replacing else None):
+            if found is None or found.etag != replacing.etag:
                 raise Conflict(key)
             with self._temporaries(1) as (temporary,):
                 _write(temporary, [body])
-                if found:
-                    _date_after(temporary, path)
-                if found or not self._is_linked(temporary, key):
-                    _place(path, lambda: temporary.replace(path))
-            _flush(path.parent)
+                _date_after(temporary, path)
+                _move(temporary, path)
 
     def create(self, bodies: Mapping[str, bytes]) -> frozenset[str]:
         """See :meth:`.Creating.create`. Each file is on the disk before it is seen; a directory is flushed once for all in it."""
-        with _translated(self._base, _UNWRITTEN), self._temporaries(len(bodies)) as temporaries:
-            for temporary, (key, body) in zip(temporaries, bodies.items(), strict=True):
-                with _translated(self._path(key), _UNWRITTEN):
-                    _write(temporary, [body])
-            made = [self._is_created(temporary, key, bodies[key]) for temporary, key in zip(temporaries, bodies, strict=True)]
-        for directory in {self._path(key).parent for key in bodies}:
+        paths = {key: self._path(key) for key in bodies}
+        with _translated(self._base, _UNWRITTEN), self._temporaries(len(paths)) as temporaries:
+            for temporary, (key, path) in zip(temporaries, paths.items(), strict=True):
+                with _translated(path, _UNWRITTEN):
+                    _write(temporary, [bodies[key]])
+            pairs = zip(temporaries, paths.items(), strict=True)
+            taken = [key for temporary, (key, path) in pairs if not self._is_created(temporary, key, path)]
+        for directory in {path.parent for path in paths.values()}:
             with _translated(directory, _UNWRITTEN):
                 _flush(directory)
-        return frozenset(key for key, is_made in zip(bodies, made, strict=True) if not is_made)
+        return frozenset(taken)
 
     def store(self, key: str, body: bytes | Path, *, sha256: str, sent: Sent | None = None) -> None:
         """See :meth:`.Storage.store`. What lies there already, with these bytes, is left alone."""
@@ -177,7 +181,7 @@ class LocalStorage:
 
     def _path(self, key: str) -> Path:
         for part in key.split("/"):
-            if part in {"", ".", ".."} or "\0" in part or Path(part).name != part:
+            if part in {"", ".", ".."} or "\0" in part or os.path.basename(part) != part:  # noqa: PTH119  of each key
                 raise ValueError(f"not a key: {key!r}")
         return self._base / key
 
@@ -227,31 +231,28 @@ class LocalStorage:
             for path in paths:
                 path.unlink(missing_ok=True)
 
-    def _is_created(self, temporary: Path, key: str, body: bytes) -> bool:
-        try:
-            with _translated(self._path(key), _UNWRITTEN):
-                if not self._is_linked(temporary, key):
-                    self.swap(key, body, replacing=None, content_type="")
-        except Conflict:
-            return False
+    def _is_created(self, temporary: Path, key: str, path: Path) -> bool:
+        """Make a finished file visible by a second name, which can only be a new one."""
+        with _translated(path, _UNWRITTEN):
+            try:
+                _place(path, lambda: os.link(temporary, path))
+            except FileExistsError:
+                _refuse_link_to_nothing(path)
+                if path.is_dir():
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
+                return False
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                return self._is_moved(temporary, key, path)
         return True
 
-    def _is_linked(self, temporary: Path, key: str) -> bool:
-        """Give a finished file a second name, which can only be a new one; False on a file system that knows no such thing.
-
-        :raises Conflict: something lies there.
-        """
-        path = self._path(key)
-        try:
-            _place(path, lambda: os.link(temporary, path))
-        except FileExistsError as error:
-            if path.is_dir():
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from error
-            raise Conflict(key) from error
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            return False
+    def _is_moved(self, temporary: Path, key: str, path: Path) -> bool:
+        """Do the same on a file system where a file has but one name."""
+        with self._locked(key):
+            if self.get(key):
+                return False
+            _place(path, lambda: temporary.replace(path))
         return True
 
     def _holds(self, key: str, sha256: str) -> bool:
@@ -268,8 +269,7 @@ class LocalStorage:
             if _write(temporary, _pieces(body), sent=sent) != sha256:
                 what = path if isinstance(body, bytes) else body
                 raise StorageError(str(what), "the file changed while it was being published.")
-            _place(path, lambda: temporary.replace(path))
-            _flush(path.parent)
+            _move(temporary, path)
             _flush(path.parent.parent)  # whoever made its directory may have died before this
 
     def _walk(self, directory: Path, prefix: str, start: str, above: frozenset[str]) -> Iterator[Entry]:
@@ -386,12 +386,18 @@ def _date_after(path: Path, previous: Path) -> None:
     os.utime(path, ns=(after, after))
 
 
-def _place(path: Path, name: Callable[[], object]) -> None:
-    """Make a finished file visible, in a directory that is made if need be: readers see what was there before, or all of it."""
+def _move(temporary: Path, path: Path) -> None:
+    """Make a finished file visible: readers see what was there before, or all of it."""
+    _place(path, lambda: temporary.replace(path))
+    _flush(path.parent)
+
+
+def _place(path: Path, come: Callable[[], object]) -> None:
+    """Let a finished file come to *path*, whose directory is made if need be."""
     for _ in range(_TRIES):
         _make_directory(path.parent)
         with suppress(FileNotFoundError):  # a delete took the empty directory away in between
-            name()
+            come()
             return
     raise FileNotFoundError(errno.ENOENT, "its directory keeps vanishing")
 
