@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from pypiprivate.errors import ConfigError, Conflict, PypiPrivateError, StorageError, UnsafeStorage
 from pypiprivate.storage import open_storage
 from pypiprivate.storage.s3 import S3Storage, open_bucket
+from pypiprivate.storage.s3client import read_time
 from pypiprivate.storage.s3errors import explain
 
 from .faults import Fault, Proxy, cut_body, let_through, lose_reply, proxy, refuse, say
@@ -691,3 +693,24 @@ def test_a_password_in_the_endpoint_is_refused_and_not_shown(endpoint: str) -> N
 def test_what_a_library_says_is_told_without_its_secrets(text: str) -> None:
     reason, _ = explain(ValueError(text), bucket="acme", endpoint="http://host")
     assert "ter2" not in reason
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Sun, 22 Nov 2026 19:23:07 GMT",
+        "2026-11-22T19:23:07Z",
+        "2026-11-22T19:23:07.000Z",
+        "2026-11-22T20:23:07+01:00",
+        "20261122T192307Z",
+        "Sunday, 22-Nov-26 19:23:07 GMT",
+        1795375387,
+    ],
+)
+def test_a_time_is_read_in_every_form_that_stores_write(said: object) -> None:
+    assert read_time(said) == datetime(2026, 11, 22, 19, 23, 7, tzinfo=timezone.utc)
+
+
+def test_what_is_no_time_is_an_error() -> None:
+    with pytest.raises(ValueError, match="Invalid timestamp"):
+        read_time("yesterday")

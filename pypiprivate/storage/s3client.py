@@ -6,6 +6,9 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +36,7 @@ def client_of(options: Mapping[str, str], attempts: int) -> Any:
     try:
         import boto3
         from botocore.config import Config
+        from botocore.session import get_session
     except ImportError as error:
         raise ConfigError("type aws-s3 needs boto3, which is not installed", hint="pip install boto3") from error
     config = Config(
@@ -47,7 +51,11 @@ def client_of(options: Mapping[str, str], attempts: int) -> Any:
     )
     keys = _keys(options)
     try:
-        session = boto3.session.Session(profile_name=options.get("profile"), region_name=options.get("region"))
+        inner = get_session()
+        inner.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=read_time)
+        session = boto3.session.Session(
+            profile_name=options.get("profile"), region_name=options.get("region"), botocore_session=inner
+        )
         client = session.client("s3", endpoint_url=_endpoint(options), config=config, **keys)
         if not keys and session.get_credentials() is None:
             _, hint = FAILURES["NoCredentialsError"]
@@ -56,6 +64,22 @@ def client_of(options: Mapping[str, str], attempts: int) -> Any:
         reason, hint = explain(error, bucket=options["bucket"], endpoint=options.get("endpoint", "S3"))
         raise ConfigError(reason, hint=hint) from None  # it may quote what it read
     return client
+
+
+def read_time(value: Any) -> Any:
+    """Read a time as S3 writes it. botocore's own way, which takes any form, is a sixth of the work of a small request.
+
+    :raises ValueError: it is none in any form.
+    """
+    from botocore.utils import parse_timestamp
+
+    text = str(value)
+    with suppress(ValueError):
+        read = datetime.fromisoformat if text[:4].isdecimal() else parsedate_to_datetime
+        moment = read(text.replace("Z", "+00:00"))
+        if moment.tzinfo:
+            return moment
+    return parse_timestamp(value)
 
 
 def _keys(options: Mapping[str, str]) -> dict[str, Any]:
