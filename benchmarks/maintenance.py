@@ -1,6 +1,6 @@
 """What ``verify`` and ``repair`` cost on a large index: time, requests a second, and memory.
 
-    python benchmarks/maintenance.py local [PROJECTS [FILES]]    # in a directory; 10,000 projects of 10 files each
+    python benchmarks/maintenance.py local [PROJECTS [FILES]]    # in a directory; 5,000 projects of 20 files each
     python benchmarks/maintenance.py bucket [PROJECTS [FILES]]   # SeaweedFS, 30 ms away; 200 projects of 10 files each
     python benchmarks/maintenance.py memory [PROJECTS [FILES]]   # a store of no cost, 30 ms away: what is ours alone
 
@@ -18,16 +18,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
 from pypiprivate import pages, simple
 from pypiprivate.findings import Depth
-from pypiprivate.index import streaming
+from pypiprivate.index import concurrently, streaming
 from pypiprivate.model import File, Project, ProjectList, timestamp, url_of
 from pypiprivate.publish import utc_now
 from pypiprivate.repair import repair
@@ -52,19 +54,25 @@ def main(arguments: Sequence[str]) -> None:
     {"local": local, "bucket": bucket, "memory": memory}[arguments[0]](*sizes)
 
 
-def local(projects: int = 10_000, files: int = 10) -> None:
-    """Verify an index in a directory, lose all its pages and the root, and repair it from its records."""
+def local(projects: int = 5_000, files: int = 20, rounds: int = 3) -> None:
+    """Repair an index in a directory that lost its pages and the root, from its records, beside reading it all; verify it."""
     with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        measure("made", projects * files, make, _writing_to(directory), projects, files)
-        _in_a_process("listed alone", projects * files, _list, directory)
-        _in_a_process("verified", projects * files, _verify, directory)
-        for page in directory.glob("*/index.html"):
-            page.unlink()
-        (directory / "index.html").unlink()
-        (directory / "index.json").unlink()
-        _in_a_process("repaired from the records alone", projects * files, _repair, directory)
-        _in_a_process("verified again", projects * files, _verify, directory)
+        directory, count = Path(name), projects * files
+        measure("made", count, make, _writing_to(directory), projects, files)
+        pairs = []
+        for _ in range(rounds):
+            read = _in_a_process("listed and hashed alone", count, _hash, directory)
+            _lose_pages(directory)
+            pairs.append((read, _in_a_process("repaired from the records alone", count, _repair, directory)))
+        ratio = median(repaired / read for read, repaired in pairs)
+        rate = count / median(repaired for _, repaired in pairs)
+        print(f"repair: {rate:,.0f} files a second, {ratio:.2f} times listing and hashing alone (medians of {rounds})")
+        _in_a_process("verified", count, _verify, directory)
+
+
+def _lose_pages(directory: Path) -> None:
+    for page in (*directory.glob("*/index.html"), directory / "index.html", directory / "index.json"):
+        page.unlink()
 
 
 def bucket(projects: int = 200, files: int = 10) -> None:
@@ -97,13 +105,16 @@ def memory(projects: int = 200, files: int = 10) -> None:
     _compare(Observed(storage, before=lambda _verb, _key: time.sleep(LATENCY)), projects, files)
 
 
-def _compare(storage: Storage, projects: int, files: int) -> None:
+def _compare(storage: Storage, projects: int, files: int, rounds: int = 3) -> None:
     few, requests = max(1, projects // 20), files + files // 2 + 2
-    names = [f"project-{number}" for number in range(few)]
-    alone = measure("verified one request after another", few * requests, verify, storage, names) / few
-    with streaming(WORKERS) as stream:
-        many = measure(f"verified with {WORKERS} in flight", projects * requests, _soundly, storage, stream) / projects
-    print(f"{alone / many:.1f} times as fast; 100,000 files in 10,000 projects would take {many * 10_000 / 60:.1f} minutes")
+    names, ratios = [f"project-{number}" for number in range(few)], []
+    for _ in range(rounds):
+        alone = measure("verified one request after another", few * requests, verify, storage, names) / few
+        with streaming(WORKERS) as stream:
+            many = measure(f"verified with {WORKERS} in flight", projects * requests, _soundly, storage, stream) / projects
+        ratios.append(alone / many)
+    ratio, minutes = median(ratios), alone / median(ratios) * 10_000 / 60
+    print(f"{ratio:.1f} times as fast (median of {rounds}); 100,000 files in 10,000 projects would take {minutes:.1f} minutes")
 
 
 def make(write: Write, projects: int, files: int) -> None:
@@ -159,19 +170,17 @@ def measure(what: str, count: int, act: Callable[..., object], *arguments: objec
     return seconds
 
 
-def _in_a_process(what: str, count: int, act: Callable[[Path], object], directory: Path) -> None:
-    """In a process of its own, whose memory nothing else has grown."""
-    process = multiprocessing.get_context("spawn").Process(target=_measured, args=(what, count, act, directory))
-    process.start()
-    process.join()
-    if process.exitcode:
-        raise SystemExit(f"{what}: failed")
+def _in_a_process(what: str, count: int, act: Callable[[Path], object], directory: Path) -> float:
+    """In a process of its own, whose memory nothing else has grown; return the seconds."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_measured, what, count, act, directory).result()
 
 
-def _measured(what: str, count: int, act: Callable[[Path], object], directory: Path) -> None:
+def _measured(what: str, count: int, act: Callable[[Path], object], directory: Path) -> float:
     before = _peak()
-    measure(what, count, act, directory)
-    print(f"    at most {_peak():.0f} MB of memory, {before:.0f} MB of it before")
+    seconds = measure(what, count, act, directory)
+    print(f"    at most {_peak():.0f} MB of memory, {before:.0f} MB of it before", flush=True)
+    return seconds
 
 
 def _peak() -> float:
@@ -179,9 +188,16 @@ def _peak() -> float:
     return int(found[1]) / 1000 if found else 0.0
 
 
-def _list(directory: Path) -> None:
-    for _ in LocalStorage(directory).list(""):
-        pass
+def _hash(directory: Path) -> None:
+    storage = LocalStorage(directory)
+    concurrently([partial(_hash_one, storage, entry.key) for entry in storage.list("")])
+
+
+def _hash_one(storage: Storage, key: str) -> str:
+    digest = hashlib.sha256()
+    for piece in storage.read(key):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def _verify(directory: Path) -> None:
