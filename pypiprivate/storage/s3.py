@@ -317,6 +317,7 @@ class S3Storage:
         return found is not None and (found.size, found.sha256) == (size, sha256)
 
     def _upload(self, key: str, file: _Checked, size: int, sent: Sent | None) -> None:
+        from boto3.s3.inject import upload_fileobj
         from boto3.s3.transfer import S3Transfer, TransferConfig
 
         part = max(_PART, size // _PARTS + 1)
@@ -329,8 +330,14 @@ class S3Storage:
         ours = {"ContentType": OCTETS, "CacheControl": IMMUTABLE, "Metadata": {"sha256": file.sha256}}
         checked = {"ChecksumAlgorithm": "SHA256"} if self._on_aws else {}
         with self._translated(key):
-            self._client.upload_fileobj(
-                file, self._bucket, self._root + key, ExtraArgs={**known, **ours, **checked}, Callback=sent, Config=config
+            upload_fileobj(
+                self._client,
+                file,  # type: ignore[arg-type]  # it is read, and nothing else
+                self._bucket,
+                self._root + key,
+                ExtraArgs={**known, **ours, **checked},
+                Callback=sent,
+                Config=config,
             )
 
     def _note_secrets(self, request: Any, **_: Any) -> None:
