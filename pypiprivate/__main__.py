@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from contextlib import suppress
@@ -14,7 +15,11 @@ def main() -> int:
     # To import what it needs takes longer than many a command. What is interruptible in another way says so while it runs.
     from . import cli
 
-    return cli.main()
+    try:
+        return cli.main()
+    finally:
+        # Python's last deeds are to look for garbage in all that was imported, which takes longer than to import some of it.
+        gc.freeze()
 
 
 def _leave(_number: int, _frame: object) -> None:
