@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from .checks import Check
 from .config import Settings
 from .errors import ConfigError
 from .findings import Counted, Depth, Report, silently
-from .index import Index, streaming
+from .index import Index, concurrently, streaming
 from .model import Existing, Project
 from .publish import Progress, Receipt, preview, publish, quietly, utc_now
 from .releases import Release, releases
@@ -46,6 +47,8 @@ __all__ = ["Receipt", "Repository", "open_repository"]
 
 log = logging.getLogger(__name__)
 
+#: Artifacts that are read at once, and one that opens the storage: more would wait for a processor.
+READERS = (os.cpu_count() or 1) + 1
 #: Requests that may be in flight at once where thousands of objects are looked at.
 WORKERS = 32
 
@@ -327,11 +330,18 @@ class Repository:
     def _read(self, paths: Iterable[Path | str], reading: Progress) -> list[Artifact]:
         if isinstance(paths, str):  # which is iterable, too
             paths = [paths]
-        artifacts = [_read_one(Path(path), reading) for path in paths]
+        # What unpacks and what hashes leaves the interpreter to others; to open a bucket takes as long as to read many a wheel.
+        reads: list[Callable[[], Artifact | None]] = [partial(_read_one, Path(path), reading) for path in paths]
+        artifacts = list(filter(None, concurrently([self._open_early, *reads], workers=READERS)))
         for read in artifacts:
             for warning in read.warnings:
                 log.warning("%s: %s", read.filename, warning)
         return artifacts
+
+    def _open_early(self) -> None:
+        """Open the storage while others work. What it lacks is said when it is used: first comes what artifacts lack."""
+        with suppress(ConfigError):
+            _ = self.storage
 
 
 def _read_one(path: Path, reading: Progress) -> Artifact:

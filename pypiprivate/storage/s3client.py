@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import gzip
 import json
 import re
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,7 @@ def client_of(options: Mapping[str, str], attempts: int) -> Any:
     try:
         session = get_session()
         session.set_config_variable("profile", options.get("profile"))
-        loader = session.get_component("data_loader")
-        loader.list_available_services = partial(_services, loader)
+        _hasten(session.get_component("data_loader"))
         endpoint = _endpoint(options)
         client = session.create_client("s3", options.get("region"), endpoint_url=endpoint, config=config, **keys)
         if not keys and session.get_credentials() is None:
@@ -67,9 +67,30 @@ def client_of(options: Mapping[str, str], attempts: int) -> Any:
     return client
 
 
-def _services(loader: Any, _kind: str) -> list[str]:
-    """Name what may be services: botocore, to be sure, would look for the model in each of four hundred directories."""
-    return [found.name for path in map(Path, loader.search_paths) if path.is_dir() for found in path.iterdir()]
+def _hasten(loader: Any) -> None:
+    """Half of the time that a client takes to make goes into models: look for them in one place, and read them plainly."""
+    loader.file_loader = _Models()
+    # botocore, to be sure, would look into each of four hundred directories.
+    loader.list_available_services = lambda _kind: [
+        found.name for path in map(Path, loader.search_paths) if path.is_dir() for found in path.iterdir()
+    ]
+
+
+class _Models:
+    """botocore's ``JSONFileLoader``, but with plain dictionaries: they are ordered, too, and take half the time to make."""
+
+    def exists(self, path: str) -> bool:
+        return any(Path(path + ending).is_file() for ending in _OPENERS)
+
+    def load_file(self, path: str) -> Any | None:
+        for ending, opened in _OPENERS.items():
+            with suppress(FileNotFoundError), opened(path + ending, "rb") as file:
+                return json.load(file)
+        return None
+
+
+#: How models are packed, by the end of their names.
+_OPENERS: Mapping[str, Callable[[str, str], Any]] = {".json": open, ".json.gz": gzip.open}
 
 
 def _keys(options: Mapping[str, str]) -> dict[str, Any]:
