@@ -18,6 +18,8 @@ from .s3errors import FAILURES, explain, foreign
 
 #: How often a request is sent; boto3 waits longer and longer in between.
 ATTEMPTS = 5
+#: Bytes that are sent without being asked for, and of which many may be in memory at once.
+SMALL = 2 << 20
 #: Kept open at most: one for each of the most threads that a command takes (``verify --workers 256``), and one that lists.
 _CONNECTIONS = 257
 #: PutObject's names that are ours to say, that break what we promise, or whose secret every reader would need.
@@ -58,6 +60,7 @@ def client_of(options: Mapping[str, str], attempts: int) -> Any:
         _hasten(session.get_component("data_loader"))
         endpoint = _endpoint(options)
         client = session.create_client("s3", options.get("region"), endpoint_url=endpoint, config=config, **keys)
+        client.meta.events.register("before-sign.s3.PutObject", _send_at_once)
         if not keys and session.get_credentials() is None:
             _, hint = FAILURES["NoCredentialsError"]
             raise ConfigError(f"there are no credentials for the bucket {options['bucket']}", hint=hint)
@@ -65,6 +68,15 @@ def client_of(options: Mapping[str, str], attempts: int) -> Any:
         reason, hint = explain(error, bucket=options["bucket"], endpoint=options.get("endpoint", "S3"))
         raise ConfigError(reason, hint=hint) from None  # it may quote what it read
     return client
+
+
+def _send_at_once(request: Any, **_: Any) -> None:
+    """boto3 lets every body wait until the store asks for it: one more round trip, for what a refusal would cost to send."""
+    from botocore.utils import determine_content_length
+
+    size = determine_content_length(request.data)
+    if size is not None and size <= SMALL:
+        del request.headers["Expect"]
 
 
 def _hasten(loader: Any) -> None:
