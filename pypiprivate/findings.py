@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeAlias
+
+#: Is told how many projects were looked at, and how many there may be.
+Counted: TypeAlias = Callable[[int, int], object]
+
+
+def silently(_done: int, _all: int) -> None:
+    """Show no progress."""
 
 
 class Depth(Enum):

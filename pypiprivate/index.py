@@ -59,11 +59,11 @@ class Gather(Protocol):
         """Run *calls*; the first error is raised."""
 
 
-def concurrently(calls: Sequence[Callable[[], T]], /) -> list[T]:
+def concurrently(calls: Sequence[Callable[[], T]], /, workers: int = WORKERS) -> list[T]:
     """Run *calls* in threads and return their results in order; the first error ends what has not begun."""
     if len(calls) == 1:
         return [calls[0]()]
-    pool = ThreadPoolExecutor(WORKERS)
+    pool = ThreadPoolExecutor(workers)
     try:
         results = [future.result() for future in [pool.submit(call) for call in calls]]
     except BaseException as error:

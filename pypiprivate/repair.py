@@ -16,12 +16,12 @@ from typing import Any
 
 from . import simple
 from .errors import UnsupportedIndex
-from .findings import MENDABLE, Depth, Finding, Kind, Report
+from .findings import MENDABLE, Counted, Depth, Finding, Kind, Report, silently
 from .index import Index, Stream, in_turn, singly
 from .inspection import PAGE_HEADERS, RECORD_HEADERS, is_announced, key_of, read_back
 from .model import Project
 from .storage.base import Entry, Storage, Stored
-from .verify import Counted, State, Tally, counting, examine, examine_root, silently
+from .verify import State, Tally, counting, examine, examine_root
 
 log = logging.getLogger(__name__)
 

@@ -8,41 +8,47 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from packaging.metadata import RawMetadata
 from packaging.utils import canonicalize_name
 
-from . import amend, artifact, browse, config, edits, garbage, promote, repair, survey, takeover, verify
-from .adopt import Reader
-from .amend import Change
+from . import artifact, config
 from .artifact import Artifact
-from .browse import Hit
 from .checks import Check
 from .config import Settings
-from .edits import Edit, Retention, Target
 from .errors import ConfigError
-from .findings import Depth, Report
-from .garbage import Garbage
-from .index import Index, streaming
-from .layouts import Layout
+from .findings import Counted, Depth, Report, silently
+from .index import Index, concurrently, streaming
 from .model import Existing, Project
 from .publish import Progress, Receipt, preview, publish, quietly, utc_now
 from .releases import Release, releases
-from .repair import Repair
 from .storage import Storage, open_storage
 from .storage.base import Sent
-from .survey import Survey
-from .takeover import Adoption
-from .verify import Counted, silently
+
+if TYPE_CHECKING:
+    from packaging.metadata import RawMetadata
+
+    from .adopt import Reader
+    from .amend import Change
+    from .browse import Hit
+    from .edits import Edit, Retention, Target
+    from .garbage import Garbage
+    from .layouts import Layout
+    from .repair import Repair
+    from .survey import Survey
+    from .takeover import Adoption
 
 __all__ = ["Receipt", "Repository", "open_repository"]
 
 log = logging.getLogger(__name__)
 
+#: Artifacts that are read at once, and one that opens the storage: more would wait for a processor.
+READERS = (os.cpu_count() or 1) + 1
 #: Requests that may be in flight at once where thousands of objects are looked at.
 WORKERS = 32
 
@@ -50,6 +56,8 @@ WORKERS = 32
 @dataclass(frozen=True)
 class Repository:
     """One simple index on one storage: what a user publishes to.
+
+    Each verb imports what it needs beside publishing, for a publish waits for nothing so long as for imports.
 
     :ivar settings: where it is and how it is used.
     """
@@ -98,6 +106,8 @@ class Repository:
 
         :raises StorageError: they could not be read.
         """
+        from . import browse
+
         return browse.projects(self.storage)
 
     def project(self, name: str) -> Project:
@@ -106,6 +116,8 @@ class Repository:
         :param name: in any spelling.
         :raises NotPublished: there is no such project.
         """
+        from . import browse
+
         return browse.project(Index(self.storage), canonicalize_name(name))
 
     def change(self, project: str, edit: Edit) -> Change:
@@ -114,6 +126,8 @@ class Repository:
         :param project: normalised name.
         :raises PypiPrivateError: see :func:`pypiprivate.amend.amend`.
         """
+        from . import amend
+
         return amend.amend(self.storage, project, edit)
 
     def remove(self, project: str, edit: Edit) -> Change:
@@ -122,10 +136,14 @@ class Repository:
         :param project: normalised name.
         :raises PypiPrivateError: see :func:`pypiprivate.amend.remove`.
         """
+        from . import amend
+
         return amend.remove(self.storage, project, edit)
 
     def preview_change(self, project: str, edit: Edit) -> Change:
         """Say what :meth:`change` or :meth:`remove` would do, and write nothing. Arguments, results and errors are the same."""
+        from . import amend
+
         return amend.preview(self.storage, project, edit)
 
     def prune(self, retention: Retention, projects: Iterable[str] | None = None) -> tuple[Change, ...]:
@@ -134,10 +152,14 @@ class Repository:
         :param projects: normalised names; None: all.
         :raises PypiPrivateError: see :func:`pypiprivate.amend.remove_from_each`.
         """
+        from . import amend, edits
+
         return amend.remove_from_each(self.storage, projects, edits.prune(retention, utc_now()))
 
     def preview_prune(self, retention: Retention, projects: Iterable[str] | None = None) -> tuple[Change, ...]:
         """Say what :meth:`prune` would do, and write nothing. Arguments, results and errors are the same."""
+        from . import amend, edits
+
         return amend.preview_each(self.storage, projects, edits.prune(retention, utc_now()))
 
     def promote(
@@ -150,6 +172,8 @@ class Repository:
         :return: a receipt of the other one for each file.
         :raises PypiPrivateError: see :func:`pypiprivate.promote.offers` and :func:`pypiprivate.publish.publish`.
         """
+        from . import promote
+
         offers = promote.offers(self.storage, releases)
         existing = existing or to.settings.existing
         return publish(offers, to.storage, existing=existing, send=promote.send, progress=progress)
@@ -158,6 +182,8 @@ class Repository:
         self, releases: Iterable[Target], to: Repository, *, existing: Existing | None = None
     ) -> tuple[Receipt, ...]:
         """Say what :meth:`promote` would do, and write nothing. Arguments, results and errors are the same."""
+        from . import promote
+
         return preview(promote.offers(self.storage, releases), to.storage, existing=existing or to.settings.existing)
 
     def releases(self, project: str) -> tuple[Release, ...]:
@@ -173,6 +199,8 @@ class Repository:
 
         :raises StorageError: they could not be read.
         """
+        from . import browse
+
         return browse.metadata(self.storage, project, release)
 
     def search(self, text: str, *, workers: int = WORKERS, progress: Counted = silently) -> Iterator[Hit]:
@@ -182,6 +210,8 @@ class Repository:
         :param progress: is told how many projects were read, and how many there are.
         :raises StorageError: one could not be read.
         """
+        from . import browse
+
         return browse.search(self.storage, text, workers=workers, progress=progress)
 
     def search_names(self, text: str) -> tuple[str, ...]:
@@ -189,6 +219,8 @@ class Repository:
 
         :raises StorageError: it could not be read.
         """
+        from . import browse
+
         return browse.search_names(self.storage, text)
 
     def examine(self, url: str | None = None, *, public_index: str | None = None) -> tuple[Check, ...]:
@@ -198,7 +230,7 @@ class Repository:
         :param public_index: the URL of another index that is asked which of our project names it has, and so learns them.
         :raises ConfigError: one of them is no URL of an index.
         """
-        from . import doctor  # a web client is dear, and no other verb needs one
+        from . import doctor
 
         return doctor.examine(self.storage, url=url or self.settings.index_url, public_index=public_index)
 
@@ -212,6 +244,8 @@ class Repository:
         :param progress: is told how many projects were looked at, and how many there may be.
         :raises PypiPrivateError: see :func:`pypiprivate.verify.verify`.
         """
+        from . import verify
+
         with streaming(workers) as stream:
             return verify.verify(self.storage, _normalized(projects), depth=depth, stream=stream, counted=progress)
 
@@ -219,6 +253,8 @@ class Repository:
         self, projects: Iterable[str] = (), *, depth: Depth = Depth.FILES, workers: int = WORKERS, progress: Counted = silently
     ) -> Repair:
         """Mend what :meth:`verify` finds and needs no human. Arguments and errors are the same."""
+        from . import repair
+
         with streaming(workers) as stream:
             return repair.repair(self.storage, _normalized(projects), depth=depth, stream=stream, counted=progress)
 
@@ -226,6 +262,8 @@ class Repository:
         self, projects: Iterable[str] = (), *, depth: Depth = Depth.FILES, workers: int = WORKERS, progress: Counted = silently
     ) -> Repair:
         """Say what :meth:`repair` would do, and write nothing. Arguments and errors are the same."""
+        from . import repair
+
         return repair.preview(self.verify(projects, depth=depth, workers=workers, progress=progress))
 
     def collect_garbage(self, projects: Iterable[str] = (), *, workers: int = WORKERS) -> tuple[Garbage, ...]:
@@ -235,11 +273,15 @@ class Repository:
         :param workers: how many requests may be in flight.
         :raises PypiPrivateError: see :func:`pypiprivate.garbage.find`.
         """
+        from . import garbage
+
         with streaming(workers) as stream:
             return tuple(garbage.collect(self.storage, _normalized(projects), stream=stream))
 
     def find_garbage(self, projects: Iterable[str] = (), *, workers: int = WORKERS) -> tuple[Garbage, ...]:
         """Say what :meth:`collect_garbage` would remove, and write nothing. Arguments and errors are the same."""
+        from . import garbage
+
         with streaming(workers) as stream:
             return tuple(garbage.find(self.storage, _normalized(projects), stream=stream))
 
@@ -249,6 +291,8 @@ class Repository:
         :param projects: names in any spelling; of none: all.
         :raises PypiPrivateError: see :func:`pypiprivate.survey.survey`.
         """
+        from . import survey
+
         return survey.survey(self.storage, _normalized(projects))
 
     def survey_place(
@@ -262,6 +306,8 @@ class Repository:
         :param files: where the files lie that it only lists.
         :raises PypiPrivateError: see :func:`pypiprivate.survey.survey_place`.
         """
+        from . import survey
+
         return survey.survey_place(origin, _normalized(projects), layout=layout, files=files)
 
     def take_over(self, found: Survey, *, read: Reader = artifact.skim_published, sent: Sent = lambda _: None) -> Adoption:
@@ -271,20 +317,31 @@ class Repository:
         :param sent: is told of bytes read, from any thread.
         :raises PypiPrivateError: see :func:`pypiprivate.takeover.take`.
         """
+        from . import takeover
+
         return takeover.take(found, self.storage, read=read, sent=sent)
 
     def preview_takeover(self, found: Survey, *, read: Reader = artifact.skim_published, sent: Sent = lambda _: None) -> Adoption:
         """Say what :meth:`take_over` would do, and write nothing. Arguments, results and errors are the same."""
+        from . import takeover
+
         return takeover.preview(found, self.storage, read=read, sent=sent)
 
     def _read(self, paths: Iterable[Path | str], reading: Progress) -> list[Artifact]:
         if isinstance(paths, str):  # which is iterable, too
             paths = [paths]
-        artifacts = [_read_one(Path(path), reading) for path in paths]
+        # What unpacks and what hashes leaves the interpreter to others; to open a bucket takes as long as to read many a wheel.
+        reads: list[Callable[[], Artifact | None]] = [partial(_read_one, Path(path), reading) for path in paths]
+        artifacts = list(filter(None, concurrently([self._open_early, *reads], workers=READERS)))
         for read in artifacts:
             for warning in read.warnings:
                 log.warning("%s: %s", read.filename, warning)
         return artifacts
+
+    def _open_early(self) -> None:
+        """Open the storage while others work. What it lacks is said when it is used: first comes what artifacts lack."""
+        with suppress(ConfigError):
+            _ = self.storage
 
 
 def _read_one(path: Path, reading: Progress) -> Artifact:

@@ -17,7 +17,7 @@ from typing import TypeAlias, TypeVar
 from . import pages, simple
 from .errors import NotPublished, UnsupportedIndex
 from .filenames import is_normalized
-from .findings import NOTES, Depth, Finding, Kind, Report
+from .findings import NOTES, Counted, Depth, Finding, Kind, Report, silently
 from .index import Stream, in_turn
 from .inspection import RECORD_HEADERS, key_of, of_entry, of_file, of_headers, of_page
 from .listing import Directory, Why, directories, directory, is_by_content, leftovers, names_alone
@@ -80,14 +80,6 @@ class Tally:
     def report(self, findings: Iterable[Finding] = ()) -> Report:
         """Return the report, with *findings* about the root."""
         return Report(self.depth, len(self.listed) + len(self.paged), self.files, (*self.findings, *findings))
-
-
-#: Is told how many projects were looked at, and how many there may be.
-Counted: TypeAlias = Callable[[int, int], object]
-
-
-def silently(_done: int, _all: int) -> None:
-    """Show no progress."""
 
 
 def verify(

@@ -405,8 +405,15 @@ def test_ctrl_c_ends_it_as_it_ends_every_command(project: Project) -> None:
 def _hide(project: Project, module: str) -> None:
     """Make *module* look as if it were not installed."""
     (project.root / "hidden").mkdir()
-    missing = f"raise ModuleNotFoundError(\"No module named '{module}'\", name='{module}')\n"
-    (project.root / "hidden" / f"{module}.py").write_text(missing, "utf-8")
+    missing = f"""
+from importlib.machinery import PathFinder
+
+def find_spec(cls, name, *more, go_on=PathFinder.find_spec):
+    return None if name == {module!r} else go_on(name, *more)
+
+PathFinder.find_spec = classmethod(find_spec)
+"""
+    (project.root / "hidden" / "sitecustomize.py").write_text(missing, "utf-8")
     project.environ["PYTHONPATH"] = str(project.root / "hidden")
 
 

@@ -931,7 +931,8 @@ def test_every_command_of_the_documentation_is_one() -> None:
     commands = re.findall(r"^    pypi-private (.+)$", text, re.MULTILINE)
     assert len(commands) > 5
     for command in commands:
-        arguments = _parser().parse_args(shlex.split(command, comments=True))
+        words = shlex.split(command, comments=True)
+        arguments = _parser(words).parse_args(words)
         assert arguments.layout in (None, "auto", *layouts.LAYOUTS)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import logging
 import os
 import signal
 import sys
@@ -16,22 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .. import __version__, surface
+from .. import __version__
 from ..errors import PypiPrivateError, printable
-from . import adopting, browsing, changing, clients, completing, diagnosing, maintaining, publishing, serving
-from .options import Command, UsageError, general_options
+from .options import UsageError, general_options
+from .overview import GROUPS
 from .terminal import RESCUE, say, tell_failure
-
-_GROUPS: tuple[tuple[str, tuple[Command, ...]], ...] = (
-    ("publish", publishing.COMMANDS),
-    ("look at what is published", browsing.COMMANDS),
-    ("change what is published", changing.COMMANDS),
-    ("take over what another tool wrote", adopting.COMMANDS),
-    ("find out what is wrong", (*diagnosing.COMMANDS, *maintaining.COMMANDS)),
-    ("serve it", serving.COMMANDS),
-    ("use it", clients.COMMANDS),
-    ("be helped", completing.COMMANDS),
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,9 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if sys.stderr is None:
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  for the rest of the process
     _let_print_anything()
-    parser = _parser()
-    completing.complete_if_asked(parser)
-    arguments = parser.parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    if "_ARGCOMPLETE" in os.environ:
+        _complete()
+    arguments = _parser(words).parse_args(words)
     _log_to_stderr(arguments.verbose - arguments.quiet)
     try:
         with _interruptible():
@@ -65,7 +54,15 @@ def _let_print_anything() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _complete() -> NoReturn:
+    """Answer the shell that asks, which is nobody else's to pay for."""
+    from .completing import complete
+
+    complete(_parser(os.environ.get("COMP_LINE", "").split()))
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser of a command line of these words. The commands that are not among them are known by name only."""
     about = "Publish Python projects to your own private package index, with no server to run."
     parser = _Parser(
         prog="pypi-private",
@@ -77,9 +74,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pypiprivate {__version__}")
     parser.set_defaults(verbose=0, quiet=0, config=None, env_interpolation=False, project_path=Path(), repository=None)
     commands: Any = parser.add_subparsers(metavar="COMMAND", required=True, help="see below; COMMAND --help says more of each")
-    for command in (command for _, group in _GROUPS for command in group):
+    for summary in (summary for _, group in GROUPS for summary in group):
         # Without `help`: the overview lists them, by group.
-        command_parser = commands.add_parser(command.name, description=command.about, parents=[general_options()])
+        if summary.name not in words:
+            commands.add_parser(summary.name)
+            continue
+        command_parser = commands.add_parser(summary.name, description=summary.about, parents=[general_options()])
+        command = summary.load()
         command.configure(command_parser)
         command_parser.set_defaults(run=command.run)
     return parser
@@ -87,8 +88,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _overview() -> str:
     """Return all commands, a line each, by what they are for."""
-    width = max(len(command.name) for _, group in _GROUPS for command in group)
-    groups = ([f"{title}:", *(f"  {c.name.ljust(width)}  {c.about}" for c in group)] for title, group in _GROUPS)
+    width = max(len(summary.name) for _, group in GROUPS for summary in group)
+    groups = ([f"{title}:", *(f"  {each.name.ljust(width)}  {each.about}" for each in group)] for title, group in GROUPS)
     return "\n\n".join("\n".join(lines) for lines in groups)
 
 
@@ -100,6 +101,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _log_to_stderr(verbosity: int) -> None:
+    import logging
+
+    from .. import surface
+
     levels = {-1: logging.WARNING, 0: logging.WARNING, 1: logging.INFO}
     handler = logging.StreamHandler()
     handler.setFormatter(surface.OneLine("%(levelname)s: %(message)s"))

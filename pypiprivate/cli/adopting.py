@@ -132,4 +132,4 @@ def _as_json(found: Survey, adoption: Adoption) -> dict[str, Any]:
     }
 
 
-COMMANDS = (Command("adopt", "take over an index that another tool wrote", _add_adopt, _adopt),)
+COMMANDS = (Command("adopt", _add_adopt, _adopt),)

@@ -257,8 +257,4 @@ def _mark(yanked: bool | str) -> str:
     return yanked if isinstance(yanked, str) else "yes" if yanked else ""
 
 
-COMMANDS = (
-    Command("list", "list the projects, or the releases of one", _add_list, _list),
-    Command("show", "show a release: what it is, its files, and how to install it", _add_show, _show),
-    Command("search", "find projects by name or summary", _add_search, _search),
-)
+COMMANDS = (Command("list", _add_list, _list), Command("show", _add_show, _show), Command("search", _add_search, _search))

@@ -237,10 +237,10 @@ def _counted(number: int, what: str) -> str:
 
 
 COMMANDS = (
-    Command("yank", "mark a release so that installers take it only where it is pinned", _add_yank, _yank),
-    Command("unyank", "take back a yank", _add_release, _unyank),
-    Command("status", "say that a project is active, archived, deprecated or quarantined", _add_status, _status),
-    Command("delete", "remove a release, or every release of a project, for good", _add_delete, _delete),
-    Command("prune", "remove old releases by a rule", _add_prune, _prune),
-    Command("promote", "copy releases to another repository, byte for byte", _add_promote, _promote),
+    Command("yank", _add_yank, _yank),
+    Command("unyank", _add_release, _unyank),
+    Command("status", _add_status, _status),
+    Command("delete", _add_delete, _delete),
+    Command("prune", _add_prune, _prune),
+    Command("promote", _add_promote, _promote),
 )

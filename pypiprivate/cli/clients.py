@@ -32,11 +32,4 @@ def _client_config(arguments: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = (
-    Command(
-        "client-config",
-        "print what pip, uv, poetry, pdm or pipenv need to install from it safely",
-        _add_client_config,
-        _client_config,
-    ),
-)
+COMMANDS = (Command("client-config", _add_client_config, _client_config),)

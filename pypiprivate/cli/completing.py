@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
+from contextlib import suppress
+from typing import NoReturn
 
 from ..errors import PypiPrivateError
 from .options import Command
@@ -13,15 +14,13 @@ from .terminal import print_lines
 _SHELLS = ("bash", "zsh", "fish")
 
 
-def complete_if_asked(parser: argparse.ArgumentParser) -> None:
-    """Answer the shell and end, if it is a shell that asks; nobody else pays for it."""
-    if "_ARGCOMPLETE" not in os.environ:
-        return
-    try:
+def complete(parser: argparse.ArgumentParser) -> NoReturn:
+    """Answer the shell that asks, and end."""
+    with suppress(ImportError):  # the shell shows no errors, and expects no command to run
         import argcomplete
-    except ImportError:
-        raise SystemExit(0) from None  # the shell shows no errors, and expects no command to run
-    argcomplete.autocomplete(parser)
+
+        argcomplete.autocomplete(parser)
+    raise SystemExit(0)
 
 
 def _add_completion(parser: argparse.ArgumentParser) -> None:
@@ -40,4 +39,4 @@ def _completion(arguments: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = (Command("completion", "print what lets bash, zsh or fish complete these commands", _add_completion, _completion),)
+COMMANDS = (Command("completion", _add_completion, _completion),)

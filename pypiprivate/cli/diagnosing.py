@@ -57,4 +57,4 @@ def _lines(check: Check, *, quiet: bool) -> Iterator[str]:
         yield f"         {check.way_out}"
 
 
-COMMANDS = (Command("doctor", "try the store, and the index as installers see it, and say what to change", _add_doctor, _doctor),)
+COMMANDS = (Command("doctor", _add_doctor, _doctor),)

@@ -209,8 +209,4 @@ def _garbage_as_json(found: Sequence[Garbage], repository: Repository) -> dict[s
     return {"repository": repository.storage.location, "size": sum(garbage.size for garbage in found), "objects": objects}
 
 
-COMMANDS = (
-    Command("verify", "check every promise of the index on what lies there", _add_verify, _verify),
-    Command("repair", "mend what needs no human: pages, root, sidecars, headers", _add_repair, _repair),
-    Command("gc", "remove what no record has named for a day", _add_gc, _gc),
-)
+COMMANDS = (Command("verify", _add_verify, _verify), Command("repair", _add_repair, _repair), Command("gc", _add_gc, _gc))

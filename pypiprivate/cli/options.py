@@ -7,10 +7,13 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .. import config
 from ..errors import PypiPrivateError
-from ..repository import Repository
+
+if TYPE_CHECKING:
+    from ..config import Settings
+    from ..repository import Repository
 
 
 class UsageError(PypiPrivateError):
@@ -21,13 +24,11 @@ class UsageError(PypiPrivateError):
 class Command:
     """One command of the program.
 
-    :ivar about: one line of help.
     :ivar configure: adds its arguments to the parser that is given.
     :ivar run: does it, and returns the exit code.
     """
 
     name: str
-    about: str
     configure: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
 
@@ -37,7 +38,7 @@ def general_options() -> argparse.ArgumentParser:
     general = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     general.add_argument("-v", "--verbose", action="count", help="say what is done; twice: in detail")
     general.add_argument("-q", "--quiet", action="count", help="say nothing but warnings and errors; twice: errors only")
-    general.add_argument("-c", "--config", "--conf-path", metavar="FILE", help=f"the user's file (default: {config.USER_FILE})")
+    general.add_argument("-c", "--config", "--conf-path", metavar="FILE", help="the user's file (default: ~/.pypi-private.cfg)")
     general.add_argument("-i", "--env-interpolation", action="store_true", help="let %%(NAME)s in it mean environment variables")
     general.add_argument("-p", "--project-path", metavar="DIR", type=Path, help="the project (default: here)")
     general.add_argument("-r", "--repository", metavar="REPOSITORY", help="a section of the user's file, a URL or a path")
@@ -61,16 +62,20 @@ def add_yes(parser: argparse.ArgumentParser) -> None:
     acts.add_argument("-n", "--dry-run", action="store_true", help="only say what would be done, as without --yes")
 
 
-def settings_of(arguments: argparse.Namespace, **flags: str | None) -> config.Settings:
+def settings_of(arguments: argparse.Namespace, **flags: str | None) -> Settings:
     """Return the settings of this invocation.
 
     :param flags: beside those that every command has.
     :raises ConfigError: a setting is wrong, missing or contradictory.
     """
+    from .. import config
+
     said = {"repository": arguments.repository, "config": arguments.config, **flags}
     return config.load(flags=said, project=arguments.project_path, environ=os.environ, interpolate=arguments.env_interpolation)
 
 
 def repository_of(arguments: argparse.Namespace, **flags: str | None) -> Repository:
     """Return the repository of this invocation. Arguments and errors are as of :func:`settings_of`."""
+    from ..repository import Repository
+
     return Repository(settings_of(arguments, **flags))

@@ -70,7 +70,4 @@ def _send(arguments: argparse.Namespace, settings: config.Settings, paths: Itera
     return 0
 
 
-COMMANDS = (
-    Command("publish", "publish the artifacts of one release that lie in the dist directory", _add_publish, _publish),
-    Command("upload", "publish these files; they are relative to the current directory", _add_upload, _upload),
-)
+COMMANDS = (Command("publish", _add_publish, _publish), Command("upload", _add_upload, _upload))

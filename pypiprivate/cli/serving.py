@@ -124,7 +124,4 @@ def _place(settings: Settings) -> Place:
     return Place(settings.type, settings.options, settings.index_url)
 
 
-COMMANDS = (
-    Command("recipe", "print the files for nginx or Amazon that serve this repository", _add_recipe, _recipe),
-    Command("serve", "serve this repository from here, for trying things and small teams", _add_serve, _serve),
-)
+COMMANDS = (Command("recipe", _add_recipe, _recipe), Command("serve", _add_serve, _serve))

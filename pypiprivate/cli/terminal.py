@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -36,6 +35,8 @@ def print_json(value: Any) -> None:
 
     :raises PypiPrivateError: standard output takes no more.
     """
+    import json
+
     _print(json.dumps(value))
 
 

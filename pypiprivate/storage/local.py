@@ -19,8 +19,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO
 
-from filelock import FileLock, Timeout
-
 from ..checks import Check
 from ..errors import ConfigError, Conflict, StorageError
 from . import localchecks
@@ -198,6 +196,8 @@ class LocalStorage:
 
     @contextmanager
     def _locked(self, key: str) -> Iterator[None]:
+        from filelock import FileLock, Timeout
+
         # 256 locks rather than one for each key ever used: two keys that share one wait for each other, for milliseconds
         path = self._own("locks") / hashlib.sha256(key.encode()).hexdigest()[:2]
         # whoever may write into the repository may take its locks, whoever made them

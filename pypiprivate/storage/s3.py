@@ -21,7 +21,7 @@ from ..checks import Check
 from ..errors import Conflict, StorageError, UnsafeStorage
 from . import s3checks
 from .base import IMMUTABLE, MUTABLE, OCTETS, Backend, Entry, Headers, Option, Sent, Stat, Storage, Stored
-from .s3client import ATTEMPTS, client_of, put_args_of
+from .s3client import ATTEMPTS, SMALL, client_of, put_args_of
 from .s3errors import AGAIN, Cut, Refused, foreign, translated
 
 #: The backend's own (probes); never listed.
@@ -31,7 +31,7 @@ _MIB = 1 << 20
 _WHOLE = 8 * _MIB
 #: S3 takes parts of 5 MiB and more, and 10,000 of them at most.
 _PART, _PARTS = 5 * _MIB, 9_000
-#: Parts, or files of more than a MiB, that are in memory at once.
+#: Parts, or files that are not small, that are in memory at once.
 _IN_MEMORY = 3
 #: Codes that mean, beside 412, that another write came in between.
 _CONFLICTS = {"ConditionalRequestConflict", "OperationAborted"}
@@ -106,7 +106,7 @@ class S3Storage:
             with self._one:
                 self._send_parts(key, body, sha256=sha256, size=size, sent=sent)
             return
-        with self._few if size > _MIB else nullcontext():
+        with self._few if size > SMALL else nullcontext():
             with _reading(body):
                 data = body.read_bytes()
             self._send(key, data, sha256=sha256, what=str(body), sent=sent)
@@ -317,6 +317,7 @@ class S3Storage:
         return found is not None and (found.size, found.sha256) == (size, sha256)
 
     def _upload(self, key: str, file: _Checked, size: int, sent: Sent | None) -> None:
+        from boto3.s3.inject import upload_fileobj
         from boto3.s3.transfer import S3Transfer, TransferConfig
 
         part = max(_PART, size // _PARTS + 1)
@@ -329,8 +330,14 @@ class S3Storage:
         ours = {"ContentType": OCTETS, "CacheControl": IMMUTABLE, "Metadata": {"sha256": file.sha256}}
         checked = {"ChecksumAlgorithm": "SHA256"} if self._on_aws else {}
         with self._translated(key):
-            self._client.upload_fileobj(
-                file, self._bucket, self._root + key, ExtraArgs={**known, **ours, **checked}, Callback=sent, Config=config
+            upload_fileobj(
+                self._client,
+                file,  # type: ignore[arg-type]  # it is read, and nothing else
+                self._bucket,
+                self._root + key,
+                ExtraArgs={**known, **ours, **checked},
+                Callback=sent,
+                Config=config,
             )
 
     def _note_secrets(self, request: Any, **_: Any) -> None:

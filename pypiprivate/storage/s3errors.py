@@ -80,7 +80,6 @@ class Cut(StorageError):
 
 def foreign() -> tuple[type[Exception], ...]:
     """Return everything that boto3 lets out, odd answers that trip its parsers included."""
-    from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
     from urllib3.exceptions import HTTPError
@@ -88,7 +87,6 @@ def foreign() -> tuple[type[Exception], ...]:
     return (
         ClientError,
         BotoCoreError,
-        Boto3Error,
         ResponseParserError,
         HTTPError,
         AttributeError,

@@ -1,0 +1,270 @@
+"""What things cost, exactly: requests and round trips to a bucket, and what is imported. Nothing here is timed."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import secrets
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TypeVar
+
+import pytest
+
+from pypiprivate import artifact, cli, pages, simple
+from pypiprivate.__main__ import main
+from pypiprivate.artifact import Artifact
+from pypiprivate.publish import preview, publish
+from pypiprivate.storage.s3 import S3Storage, open_bucket
+
+from .builders import make_sdist, make_wheel
+from .faults import Proxy, proxy
+from .repositories import check_at_rest, in_turn
+from .servers import ADMIN, BUCKET, Server, seaweedfs, shared
+
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with shared(seaweedfs, tmp_path_factory.getbasetemp()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def seen(seaweed: Server) -> Iterator[Proxy]:
+    with proxy(seaweed.url) as running:
+        yield running
+
+
+@pytest.fixture
+def storage(seaweed: Server, seen: Proxy) -> S3Storage:
+    """An empty repository behind a proxy that notes each request."""
+    return open_bucket(seaweed.options(endpoint=seen.url, prefix=secrets.token_hex(8)))
+
+
+@pytest.fixture
+def existing(storage: S3Storage, tmp_path: Path) -> S3Storage:
+    """A repository of one project."""
+    publish(release(tmp_path, "1.0"), storage)
+    publish(release(tmp_path, "1.1"), storage)  # only now its record says that the root names it
+    return storage
+
+
+def release(directory: Path, version: str, project: str = "acme") -> list[Artifact]:
+    return [artifact.read(make(directory, project, version)) for make in (make_wheel, make_sdist)]
+
+
+# what is asked of a bucket
+
+
+@dataclass
+class Trips:
+    """Counts round trips: what is gathered is asked at once, however long it takes, and waits for all answers together."""
+
+    count: int = 0
+
+    def request(self, **_: object) -> None:
+        self.count += 1
+
+    def gather(self, calls: Sequence[Callable[[], T]], /) -> list[T]:
+        begun, ends = self.count, [self.count]
+
+        def from_the_beginning(call: Callable[[], T]) -> T:
+            self.count = begun
+            result = call()
+            ends.append(self.count)
+            return result
+
+        results = in_turn([partial(from_the_beginning, call) for call in calls])
+        self.count = max(ends)
+        return results
+
+
+def trips(storage: S3Storage) -> Trips:
+    counted = Trips()
+    storage._client.meta.events.register("before-send.s3", counted.request)
+    return counted
+
+
+def asked(seen: Proxy, call: Callable[[], object]) -> Counter[str]:
+    """Do it, and count its requests by verb; a listing is one of its own."""
+    seen.requests.clear()
+    seen.headers.clear()
+    call()
+    return Counter("LIST" if "list-type" in path else verb for verb, path in seen.requests)
+
+
+def test_a_release_of_a_known_project_is_seven_requests_in_four_round_trips(
+    existing: S3Storage, seen: Proxy, tmp_path: Path
+) -> None:
+    counted = trips(existing)
+    new = release(tmp_path, "1.2")
+    # First the record and the page are read, then two artifacts and a sidecar go out, then the record, then the page.
+    assert asked(seen, lambda: publish(new, existing, gather=counted.gather)) == {"GET": 2, "PUT": 5}
+    assert counted.count == 4
+    check_at_rest(existing)
+
+
+def test_what_is_published_or_only_tried_is_two_requests_in_one_round_trip(
+    existing: S3Storage, seen: Proxy, tmp_path: Path
+) -> None:
+    counted = trips(existing)
+    old, new = release(tmp_path, "1.1"), release(tmp_path, "1.2")
+    assert asked(seen, lambda: publish(old, existing, gather=counted.gather)) == {"GET": 2}
+    assert asked(seen, lambda: preview(new, existing, gather=counted.gather)) == {"GET": 2}
+    assert counted.count == 2
+
+
+def test_forty_wheels_take_no_more_round_trips_than_one(existing: S3Storage, seen: Proxy, tmp_path: Path) -> None:
+    counted = trips(existing)
+    wheels = [artifact.read(make_wheel(tmp_path, "acme", f"2.{number}")) for number in range(40)]
+    assert asked(seen, lambda: publish(wheels, existing, gather=counted.gather)) == {"GET": 2, "PUT": 82}
+    assert counted.count == 4
+
+
+def test_how_many_other_projects_there_are_changes_nothing(existing: S3Storage, seen: Proxy, tmp_path: Path) -> None:
+    costs = []
+    for size in (10, 10_000):
+        crowd(existing, size)
+        to_known = asked(seen, partial(publish, release(tmp_path, f"2.{size}"), existing))
+        assert not any("/acme/" not in path for _, path in seen.requests)  # so its bytes are none of theirs, either
+        to_new = asked(seen, partial(publish, release(tmp_path, "1.0", f"new-{size}"), existing))
+        costs.append((to_known, to_new))
+    assert costs[0] == costs[1]
+
+
+def crowd(storage: S3Storage, size: int) -> None:
+    """Let the root name so many projects more."""
+    others = [f"other-{number}" for number in range(size)]
+    root = replace(simple.root_from_json(body(storage, simple.ROOT_RECORD)).add(others), serial=size)
+    for key, after in ((simple.ROOT_RECORD, simple.root_to_json(root)), (simple.ROOT_PAGE, pages.root_to_html(root))):
+        storage.swap(key, after, replacing=storage.get(key), content_type="text/html")
+
+
+def body(storage: S3Storage, key: str) -> bytes:
+    found = storage.get(key)
+    assert found
+    return found.body
+
+
+def test_nothing_small_waits_for_a_word_before_its_body_is_sent(existing: S3Storage, seen: Proxy, tmp_path: Path) -> None:
+    asked(seen, partial(publish, release(tmp_path, "1.2"), existing))
+    assert [headers for headers in seen.headers if "expect" in headers] == []
+    large = b"large" * (1 << 19)
+    asked(seen, partial(existing.store, "acme/0/large", large, sha256=hashlib.sha256(large).hexdigest()))
+    assert [headers["expect"] for headers in seen.headers] == ["100-continue"]
+
+
+# what a program imports: nothing that it does not need
+
+
+#: What belongs to whoever measures the tests, or makes this package importable where it is worked on.
+OF_OTHERS = ("__editable__", "coverage", "_distutils_hack", "tomllib", "tomli")
+
+
+def imported(code: str, *arguments: object) -> set[str]:
+    """Run a program, and return the modules beyond Python's own that it has imported when it ends."""
+    script = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\nprint('imported:', *sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)], stdout=subprocess.PIPE, text=True, check=True, timeout=60
+    )
+    names = done.stdout.rpartition("imported:")[2].split()
+    return {n for n in names if n.partition(".")[0] not in sys.stdlib_module_names and not n.startswith(OF_OTHERS)} - {"__main__"}
+
+
+PROGRAM = "from pypiprivate.__main__ import main; main()"
+#: What ``--help`` is made of.
+OVERVIEW = {
+    "pypiprivate",
+    "pypiprivate.__main__",
+    "pypiprivate.cli",
+    "pypiprivate.cli.options",
+    "pypiprivate.cli.overview",
+    "pypiprivate.cli.terminal",
+    "pypiprivate.errors",
+}
+
+
+def test_to_import_the_package_imports_nothing() -> None:
+    assert imported("import pypiprivate") == {"pypiprivate"}
+
+
+@pytest.mark.parametrize("argument", ["--version", "--help"])
+def test_to_be_told_of_the_program_imports_no_command(argument: str) -> None:
+    assert imported(PROGRAM, argument) == OVERVIEW
+
+
+def test_a_command_is_imported_alone() -> None:
+    commands = {"publishing", "browsing", "changing", "adopting", "diagnosing", "maintaining", "serving", "clients", "completing"}
+    of_commands = {f"pypiprivate.cli.{name}" for name in commands}
+    assert imported(PROGRAM, "completion", "--help") & of_commands == {"pypiprivate.cli.completing"}
+    assert imported(PROGRAM, "upload", "--help") & of_commands == {"pypiprivate.cli.publishing"}
+
+
+def test_a_publish_to_a_directory_imports_no_more_than_it_needs(tmp_path: Path) -> None:
+    used = imported(PROGRAM, "-r", tmp_path / "index", "upload", make_sdist(tmp_path))
+    assert {name.partition(".")[0] for name in used} == {"pypiprivate", "packaging", "filelock"}
+    verbs = {"amend", "browse", "doctor", "edits", "garbage", "promote", "repair", "serve", "survey", "takeover", "verify"}
+    assert used & {f"pypiprivate.{name}" for name in verbs} == set()
+
+
+def test_a_small_publish_to_a_bucket_needs_nothing_of_boto3_but_what_lies_below_it(
+    seaweed: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PP_S3_ACCESS_KEY", ADMIN[0])
+    monkeypatch.setenv("PP_S3_SECRET_KEY", ADMIN[1])
+    url = f"s3://{BUCKET}/{secrets.token_hex(8)}?endpoint={seaweed.url}&region=us-east-1"
+    used = imported(PROGRAM, "-r", url, "upload", make_sdist(tmp_path))
+    assert used & {"botocore", "boto3", "s3transfer", "filelock"} == {"botocore"}
+
+
+def test_a_project_that_only_has_it_installed_imports_nothing_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "acme.py").touch()
+    build = "import setuptools; setuptools.setup(name='acme', version='1', py_modules=['acme'])"
+    used = imported(build, "--quiet", "sdist")
+    assert (tmp_path / "dist").is_dir()
+    assert {name for name in used if name.startswith("pypiprivate")} == set()
+
+
+@pytest.fixture
+def as_before() -> Iterator[None]:
+    """Undo what the program does to its own process."""
+    threshold, handlers = gc.get_threshold(), {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    gc.set_threshold(*threshold)
+    gc.unfreeze()
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("as_before")
+def test_the_program_looks_for_no_garbage_in_what_it_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["pypi-private", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().out.startswith("pypiprivate ")
+    assert gc.get_freeze_count() > gc.get_threshold()[0]
+
+
+def test_a_shell_that_asks_is_answered_by_the_parser_of_what_stands_in_its_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    library = SimpleNamespace(autocomplete=lambda parser: parser.parse_args(["yank", "--help"]))
+    monkeypatch.setitem(sys.modules, "argcomplete", library)
+    monkeypatch.setenv("_ARGCOMPLETE", "1")
+    monkeypatch.setenv("COMP_LINE", "pypi-private yank --re")
+    with pytest.raises(SystemExit) as ended:
+        cli.main([])
+    assert ended.value.code == 0
+    assert "--reason" in capsys.readouterr().out
