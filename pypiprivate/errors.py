@@ -7,6 +7,7 @@ Facts first: each error keeps what it is about as attributes; ``str(error)`` is 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 
@@ -144,6 +145,29 @@ class UnsafeStorage(StorageError):
             f"this store ignores conditional writes ({ignored}), so two publishers at once would lose releases.",
             hint="Use a store that honours them; if there is never more than one publisher, say so: conditional_writes = off.",
         )
+
+
+class WrongClock(StorageError):
+    """This machine's clock and the store's are too far apart to tell how old anything is.
+
+    :ivar ahead: how far this machine's is ahead; negative if it is behind.
+    """
+
+    def __init__(self, location: str, ahead: timedelta) -> None:
+        self.location, self.ahead = location, ahead
+        away = f"{_span(abs(ahead))} {'ahead of' if ahead > timedelta(0) else 'behind'}"
+        super().__init__(
+            location,
+            f"this machine's clock is {away} the store's, and what is removed is chosen by its age; nothing was removed.",
+            hint="Set the clock of this machine, or the store's, whichever is wrong; then run the same command again.",
+        )
+
+
+def _span(span: timedelta) -> str:
+    for unit, name in ((timedelta(days=2), "days"), (timedelta(hours=2), "hours")):
+        if span >= unit:
+            return f"{span / (unit / 2):.0f} {name}"
+    return f"{span / timedelta(minutes=1):.0f} minutes"
 
 
 class Conflict(PypiPrivateError):

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
+from typing import TypeVar
 
-from . import simple
+from . import clocks, simple
 from .errors import NotPublished
 from .filenames import is_normalized
 from .index import Index, Stream, in_turn, singly
@@ -24,6 +25,8 @@ from .publish import utc_now
 from .storage.base import Storage
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: How long an object stays that no record names.
 GRACE = timedelta(days=1)
@@ -52,7 +55,7 @@ def find(
     """Yield what :func:`collect` would remove, for each project that has any. Writes nothing.
 
     :param names: normalised; of none: all projects.
-    :param clock: gives the present moment (UTC).
+    :param clock: gives the present moment (UTC); it is believed, for to ask the store would be to write.
     :param stream: runs calls, at once or in turn.
     :raises NotPublished: there is no such project, or an older index has it, which has no record; or nothing at all.
     :raises StorageError: the store failed.
@@ -66,17 +69,30 @@ def collect(
     names: Sequence[str] = (),
     *,
     clock: Callable[[], datetime] = utc_now,
+    compare: Callable[[Storage, Callable[[], datetime]], None] = clocks.compare,
     sleep: Callable[[float], None] = time.sleep,
     stream: Stream = in_turn,
 ) -> Iterator[Garbage]:
     """Remove what no record has named for a day, and yield what went: the record first, then its page, then the objects.
 
-    Arguments and errors are as of :func:`find`. What an interrupted run had condemned goes a day later.
+    Other arguments and errors are as of :func:`find`. What an interrupted run had condemned goes a day later.
+
+    :param compare: raises where this clock and the store's do not agree; called once, before the first write.
+    :raises WrongClock: they do not: fresh objects may look old.
     """
-    looked = _looked(storage, names, clock, stream)
+    looked = _in_good_time(_looked(storage, names, clock, stream), lambda: compare(storage, clock))
     condemned = stream(partial(_condemn, storage, found, clock(), sleep) for _, found in looked)
     deleted = stream(partial(_delete, storage, one, leftover) for one in condemned for leftover in one.leftovers)
     return (garbage for garbage, _ in groupby(deleted))
+
+
+def _in_good_time(looked: Iterator[T], compare: Callable[[], None]) -> Iterator[T]:
+    """Where there is nothing to remove, nothing is written, not even to see what time it is."""
+    first = next(looked, None)
+    if first is not None:
+        compare()
+        yield first
+        yield from looked
 
 
 def _looked(

@@ -16,7 +16,7 @@ from pathlib import Path
 from packaging.metadata import RawMetadata
 from packaging.utils import canonicalize_name
 
-from . import amend, artifact, browse, config, edits, garbage, promote, repair, survey, takeover, verify
+from . import amend, artifact, browse, clocks, config, edits, garbage, promote, repair, survey, takeover, verify
 from .adopt import Reader
 from .amend import Change
 from .artifact import Artifact
@@ -132,8 +132,11 @@ class Repository:
         """Remove the releases that *retention* lets go, and delete their objects; return the changes that removed something.
 
         :param projects: normalised names; None: all.
+        :raises WrongClock: they would go by their age, and this machine's clock is not the store's.
         :raises PypiPrivateError: see :func:`pypiprivate.amend.remove_from_each`.
         """
+        if retention.older_than and self.projects():
+            clocks.compare(self.storage, utc_now)
         return amend.remove_from_each(self.storage, projects, edits.prune(retention, utc_now()))
 
     def preview_prune(self, retention: Retention, projects: Iterable[str] | None = None) -> tuple[Change, ...]:
@@ -233,7 +236,7 @@ class Repository:
 
         :param projects: names in any spelling; of none: all.
         :param workers: how many requests may be in flight.
-        :raises PypiPrivateError: see :func:`pypiprivate.garbage.find`.
+        :raises PypiPrivateError: see :func:`pypiprivate.garbage.collect`.
         """
         with streaming(workers) as stream:
             return tuple(garbage.collect(self.storage, _normalized(projects), stream=stream))
