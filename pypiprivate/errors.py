@@ -6,9 +6,10 @@ Facts first: each error keeps what it is about as attributes; ``str(error)`` is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn, TypeAlias
 
 
 def printable(text: str) -> str:
@@ -125,6 +126,15 @@ class UnsupportedIndex(PypiPrivateError):
             f"{key} in the repository cannot be used: {reason}.",
             hint="Nothing was written over it. Restore it from a backup or a bucket version, or use the program that wrote it.",
         )
+
+
+#: Is told of a project whose documents cannot be understood, and which is left as it is, while others are gone through.
+Unreadable: TypeAlias = Callable[[UnsupportedIndex], object]
+
+
+def raised(error: UnsupportedIndex) -> NoReturn:
+    """Let it end the command: an :data:`Unreadable` for who has one project only."""
+    raise error
 
 
 class StorageError(PypiPrivateError):

@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import TypeVar
 
 from . import clocks, simple
-from .errors import NotPublished
+from .errors import NotPublished, Unreadable, UnsupportedIndex, raised
 from .filenames import is_normalized
 from .index import Index, Stream, in_turn, singly
 from .listing import Directory, Leftover, Why, directories, leftovers
@@ -50,18 +50,19 @@ def find(
     names: Sequence[str] = (),
     *,
     clock: Callable[[], datetime] = utc_now,
+    unreadable: Unreadable = raised,
     stream: Stream = in_turn,
 ) -> Iterator[Garbage]:
     """Yield what :func:`collect` would remove, for each project that has any. Writes nothing.
 
     :param names: normalised; of none: all projects.
     :param clock: gives the present moment (UTC); it is believed, for to ask the store would be to write.
+    :param unreadable: is told of projects that cannot be understood, from any thread; nothing of them goes.
     :param stream: runs calls, at once or in turn.
     :raises NotPublished: there is no such project, or an older index has it, which has no record; or nothing at all.
     :raises StorageError: the store failed.
-    :raises UnsupportedIndex: a record cannot be understood.
     """
-    return (garbage for garbage, _ in _looked(storage, names, clock, stream))
+    return (garbage for garbage, _ in _looked(storage, names, clock, unreadable, stream))
 
 
 def collect(
@@ -69,6 +70,7 @@ def collect(
     names: Sequence[str] = (),
     *,
     clock: Callable[[], datetime] = utc_now,
+    unreadable: Unreadable = raised,
     compare: Callable[[Storage, Callable[[], datetime]], None] = clocks.compare,
     sleep: Callable[[float], None] = time.sleep,
     stream: Stream = in_turn,
@@ -80,8 +82,9 @@ def collect(
     :param compare: raises where this clock and the store's do not agree; called once, before the first write.
     :raises WrongClock: they do not: fresh objects may look old.
     """
-    looked = _in_good_time(_looked(storage, names, clock, stream), lambda: compare(storage, clock))
-    condemned = stream(partial(_condemn, storage, found, clock(), sleep) for _, found in looked)
+    looked = _in_good_time(_looked(storage, names, clock, unreadable, stream), lambda: compare(storage, clock))
+    condemn = partial(_understood, unreadable, partial(_condemn, storage, sleep=sleep))
+    condemned = filter(None, stream(partial(condemn, found, clock()) for _, found in looked))
     deleted = stream(partial(_delete, storage, one, leftover) for one in condemned for leftover in one.leftovers)
     return (garbage for garbage, _ in groupby(deleted))
 
@@ -96,11 +99,20 @@ def _in_good_time(looked: Iterator[T], compare: Callable[[], None]) -> Iterator[
 
 
 def _looked(
-    storage: Storage, names: Sequence[str], clock: Callable[[], datetime], stream: Stream
+    storage: Storage, names: Sequence[str], clock: Callable[[], datetime], unreadable: Unreadable, stream: Stream
 ) -> Iterator[tuple[Garbage, Directory]]:
     projects = (found for found in _directories(storage, names, stream) if is_normalized(found.name))
-    look = partial(_find, storage, must_be_there=bool(names))
-    return (looked for looked in stream(partial(look, found, clock()) for found in projects) if looked[0].leftovers)
+    look = partial(_understood, unreadable, partial(_find, storage, must_be_there=bool(names)))
+    results = filter(None, stream(partial(look, found, clock()) for found in projects))
+    return (looked for looked in results if looked[0].leftovers)
+
+
+def _understood(unreadable: Unreadable, act: Callable[[Directory, datetime], T], found: Directory, now: datetime) -> T | None:
+    try:
+        return act(found, now)
+    except UnsupportedIndex as error:
+        unreadable(error)
+        return None
 
 
 def _directories(storage: Storage, names: Sequence[str], stream: Stream) -> Iterator[Directory]:
@@ -127,7 +139,7 @@ def _due(record: Project, found: Directory, now: datetime) -> tuple[Leftover, ..
     return tuple(leftover for leftover in ours if leftover.since < before)
 
 
-def _condemn(storage: Storage, found: Directory, now: datetime, sleep: Callable[[float], None]) -> Garbage:
+def _condemn(storage: Storage, found: Directory, now: datetime, *, sleep: Callable[[float], None]) -> Garbage:
     due: tuple[Leftover, ...] = ()
 
     def edit(record: Project) -> Project:

@@ -7,10 +7,11 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from ..errors import PypiPrivateError, printable
+from ..errors import PypiPrivateError, UnsupportedIndex, printable
 
 #: What is true of every command.
 RESCUE = "Running the same command again is safe and finishes what was begun."
@@ -55,6 +56,21 @@ def tell_failure(error: PypiPrivateError, *, as_json: bool) -> None:
             print_json({"error": {"kind": type(error).__name__, "message": str(error), "hint": error.hint}})
     for line in filter(None, (f"error: {error}", error.hint)):
         say(line)
+
+
+def tell_unread(errors: Iterable[UnsupportedIndex]) -> int:
+    """Print which projects could not be understood, after the others were done; return the exit code."""
+    lines = sorted(f"error: {error}" for error in errors)
+    for line in lines:
+        say(line)
+    if lines:
+        say("The other projects are done. pypi-private verify says what to do about this.")
+    return 1 if lines else 0
+
+
+def unread_as_json(errors: Iterable[UnsupportedIndex]) -> dict[str, Any]:
+    """Return the same for machines; keys are only ever added."""
+    return {"unreadable": [{"key": error.key, "reason": error.reason} for error in sorted(errors, key=attrgetter("key"))]}
 
 
 def is_confirmed(question: str) -> bool | None:
