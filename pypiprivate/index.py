@@ -154,7 +154,7 @@ class Index:
         self._read(key for name in names for key in (simple.record_key(name), simple.page_key(name)))
         projects = {name: self._looked(name) for name in names}
         if not all(project.listed for project in projects.values()):
-            self._look_at_root(names)
+            self.look_at_root(names)
         marks = {project.conditions for project in projects.values()} | {self._root.conditions if self._root else None}
         self._vouched = self._vouched or self._here in marks
         return projects
@@ -206,7 +206,11 @@ class Index:
             raise UnsupportedIndex(key, f"it is {state}, although the page beside it was made from serial {made_from}")
         return record
 
-    def _look_at_root(self, names: Sequence[str]) -> None:
+    def look_at_root(self, names: Sequence[str] = ()) -> None:
+        """Read root record and root page, and see which of these projects both name.
+
+        :raises UnsupportedIndex: the record cannot be understood, or is older than the page that was made from it.
+        """
         self._read((simple.ROOT_RECORD, simple.ROOT_PAGE))
         page = self._seen[simple.ROOT_PAGE]
         if self._seen[simple.ROOT_RECORD]:  # a missing one is made anew from the directories

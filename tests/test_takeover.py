@@ -24,7 +24,7 @@ from pypiprivate.cli import _parser, main
 from pypiprivate.errors import ConfigError, NotPublished, StorageError, UnsupportedIndex
 from pypiprivate.index import Index
 from pypiprivate.layouts import Layout
-from pypiprivate.model import Existing, Status
+from pypiprivate.model import Existing, ProjectList, Status
 from pypiprivate.publish import publish
 from pypiprivate.storage import open_storage
 from pypiprivate.storage.base import Storage
@@ -523,6 +523,30 @@ def test_an_sdist_without_metadata_stays_offered(tmp_path: Path) -> None:
     put(storage, "demo/demo-1.0.tar.gz", write_targz(tmp_path / "demo-1.0.tar.gz", {"demo-1.0/setup.py": b""}).read_bytes())
     assert "PKG-INFO" in said(adopted(storage), Kind.STRANGE)["demo-1.0.tar.gz"]
     assert filenames(storage, "demo") == ["demo-1.0.tar.gz"]
+
+
+@pytest.mark.parametrize(
+    ("key", "body", "said"),
+    [
+        ("index.json", b"no record", "it is not JSON"),
+        ("index.json", b'{"meta": {"api-version": "2.0"}, "projects": []}', "api-version"),
+        ("index.html", simple.root_to_html(ProjectList(serial=9)), "older"),
+    ],
+    ids=["unreadable", "of-a-newer-version", "outdated"],
+)
+def test_a_root_that_will_refuse_is_seen_before_the_first_project_is_written(
+    older: MemoryStorage, key: str, body: bytes, said: str
+) -> None:
+    put(older, "index.json", simple.root_to_json(ProjectList(serial=3)))
+    put(older, key, body)
+    copies = survey.survey_place(older, layout=Layout.DIRECTORY, gather=in_turn)
+    for found in (survey.survey(older, gather=in_turn), copies):
+        assert found.files
+        for act in (takeover.take, takeover.preview):
+            before = snapshot(older)
+            with pytest.raises(UnsupportedIndex, match=said):
+                act(found, older, gather=in_turn)
+            assert snapshot(older) == before
 
 
 # -- at every moment ----------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from pypiprivate.storage.local import LocalStorage
 
 from .breakages import fill
 from .builders import make_wheel
-from .repositories import Observed, put
+from .repositories import Observed
 
 AGED = timedelta(days=3).total_seconds()
 NAMES = ("alpha", "broken", "omega")
@@ -41,7 +41,7 @@ def index(tmp_path: Path) -> LocalStorage:
     repository.publish([make_wheel(tmp_path, name, "2.0") for name in NAMES])
     for name in NAMES:
         litter(storage, name)
-    put(storage, "broken/index.json", b"no record")
+    write(storage, "broken/index.json", b"no record")
     return storage
 
 
@@ -55,6 +55,10 @@ def litter(storage: LocalStorage, name: str) -> None:
     storage.store(key, b"body", sha256=hashlib.sha256(b"body").hexdigest())
     before = time.time() - AGED
     os.utime(Path(storage.location, key), (before, before))
+
+
+def write(storage: LocalStorage, key: str, body: bytes) -> None:
+    Path(storage.location, key).write_bytes(body)
 
 
 def orphan(name: str) -> str:
@@ -93,7 +97,7 @@ def test_a_search_finds_the_others_and_its_name(index: LocalStorage, capsys: pyt
 
 
 def test_the_others_are_verified(index: LocalStorage, repository: Repository) -> None:
-    put(index, "omega/index.html", b"<!DOCTYPE html>another page")
+    write(index, "omega/index.html", b"<!DOCTYPE html>another page")
     broken = {(finding.kind, finding.key) for finding in repository.verify().findings if finding.is_broken}
     assert broken == {(Kind.RECORD_UNREADABLE, "broken/index.json"), (Kind.PAGE, "omega/index.html")}
 
@@ -140,7 +144,7 @@ def test_what_is_spoilt_while_garbage_is_collected_keeps_no_other_waiting(index:
         if (verb, key) == ("get", "alpha/index.json"):
             reads.append(key)
             if len(reads) == 2:
-                put(index, key, b"no record any more")
+                write(index, key, b"no record any more")
 
     vars(repository)["storage"] = Observed(index, before=spoil)
     errors: list[UnsupportedIndex] = []
