@@ -33,6 +33,7 @@ class Kind(Enum):
     UNLISTED = "projects that the root does not name"
     HEADERS = "objects served with wrong headers"
     NOT_ADOPTED = "projects of an older index"
+    SIDECAR_UNANNOUNCED = "sidecars that no record announces"
     UNCHECKED = "files that cannot be checked"
     ORPHAN = "orphans"
     GIVEN_UP = "objects of deleted and replaced files"
@@ -42,7 +43,7 @@ class Kind(Enum):
 #: What :mod:`.repair` does without a human.
 MENDABLE = frozenset({Kind.PAGE, Kind.ROOT, Kind.UNLISTED, Kind.HEADERS, Kind.SIDECAR_MISSING, Kind.SIDECAR_DAMAGED})
 #: What breaks no promise.
-NOTES = frozenset({Kind.NOT_ADOPTED, Kind.UNCHECKED, Kind.ORPHAN, Kind.GIVEN_UP, Kind.FOREIGN})
+NOTES = frozenset({Kind.NOT_ADOPTED, Kind.SIDECAR_UNANNOUNCED, Kind.UNCHECKED, Kind.ORPHAN, Kind.GIVEN_UP, Kind.FOREIGN})
 
 _RESTORE = "Restore it from a backup or an older version of the bucket's object; then run: pypi-private repair"
 _REPAIR = "Run: pypi-private repair (or just publish again, if a publish was interrupted)"
@@ -61,7 +62,10 @@ WAYS_OUT: Mapping[Kind, str] = {
         f"Somebody put an old record back. {_RESTORE}. "
         "If there is no newer one, take the page beside it away, and repair makes a page of what the record says."
     ),
-    Kind.RECORD_CONTRADICTORY: "Somebody edited the record. Restore it, or delete the release and publish a new version.",
+    Kind.RECORD_CONTRADICTORY: (
+        "Somebody edited the record. Restore it, or delete the release and publish a new version. "
+        "If it is that of the root, take it away: pypi-private repair makes it anew."
+    ),
     Kind.FILE_MISSING: _LOST,
     Kind.FILE_DAMAGED: _LOST,
     Kind.METADATA_DIFFERS: "Delete the release (pypi-private delete), and publish it anew under a new version.",
@@ -72,6 +76,9 @@ WAYS_OUT: Mapping[Kind, str] = {
     Kind.UNLISTED: _REPAIR,
     Kind.HEADERS: _REPAIR,
     Kind.NOT_ADOPTED: "They go on working as they are. The next publish takes each over, or all at once: pypi-private adopt",
+    Kind.SIDECAR_UNANNOUNCED: (
+        "Installers read the wheel itself, which is slower and no less right. If the record announced it once, restore the record."
+    ),
     Kind.UNCHECKED: "They are what an older index said; nothing needs to be done.",
     Kind.ORPHAN: "An interrupted command left them, or one that is running now. After a day they may go: pypi-private gc",
     Kind.GIVEN_UP: "A day after they were given up they may go: pypi-private gc",

@@ -19,7 +19,7 @@ from .errors import NotPublished, UnsupportedIndex
 from .filenames import is_normalized
 from .findings import NOTES, Depth, Finding, Kind, Report
 from .index import Stream, in_turn
-from .inspection import RECORD_HEADERS, key_of, of_entry, of_file, of_headers, of_page
+from .inspection import RECORD_HEADERS, announces_sidecar, key_of, of_entry, of_file, of_headers, of_page
 from .listing import Directory, Why, directories, directory, is_by_content, leftovers, names_alone
 from .model import File, Project, ProjectList, Used
 from .storage.base import Storage, Stored
@@ -227,6 +227,7 @@ def _of_documents(state: State, depth: Depth) -> Iterator[Finding]:
         yield from of_headers(simple.record_key(state.name), state.record, RECORD_HEADERS)
         if depth is not Depth.DOCUMENTS:
             yield from _of_contradictions(state.project)
+            yield from _of_unannounced(state.project, state.directory)
             yield from _of_leftovers(state.project, state.directory)
 
 
@@ -270,6 +271,8 @@ def _of_contradictions(project: Project) -> Iterator[Finding]:
             problem = "the record lists it, and among the keys that were given up, too"
         elif (version := project.version_of(file.filename)) and str(version) not in project.versions:
             problem = f"the record does not count {version} among the project's versions"
+        elif (key := key_of(project.name, file)) and not key.startswith(f"{project.name}/"):
+            problem = f"it lies at {key}, in a directory whose own project may take it away"
         elif not (problem := of_entry(file)):
             continue
         yield Finding(Kind.RECORD_CONTRADICTORY, f"{project.name}/{file.key}", problem)
@@ -303,6 +306,13 @@ def _of_deleted(project: Project) -> Iterator[Finding]:
             yield Finding(Kind.RECORD_CONTRADICTORY, f"{project.name}/{file.key}", problem)
 
 
+def _of_unannounced(project: Project, found: Directory) -> Iterator[Finding]:
+    silent = {f"{key_of(project.name, file)}.metadata" for file in project.held_files if not announces_sidecar(file)}
+    for entry in found.entries:
+        if entry.key in silent:
+            yield Finding(Kind.SIDECAR_UNANNOUNCED, entry.key, "it lies there, and the record does not announce it")
+
+
 _LEFTOVERS = {
     Why.GIVEN_UP: (Kind.GIVEN_UP, "given up on {since}; {size} bytes"),
     Why.ORPHAN: (Kind.ORPHAN, "stored on {since}, and listed by no record; {size} bytes"),
@@ -332,10 +342,17 @@ def _of_root(
     if record:
         yield from of_page(simple.ROOT_PAGE, page, root.serial, partial(pages.root_to_html, root))
         yield from of_headers(simple.ROOT_RECORD, record, RECORD_HEADERS)
+        yield from _of_repeated(simple.root_names(record.body))
         unlisted = [name for name in tally.listed if name not in root.projects]
         yield from (Finding(Kind.UNLISTED, f"{name}/", "it has a record, and the root does not name it") for name in unlisted)
     elif tally.listed or (page and pages.page_serial(page.body) is not None):
         yield Finding(Kind.ROOT, simple.ROOT_RECORD, f"there is none, and there are {len(tally.listed)} projects with a record")
+
+
+def _of_repeated(names: Iterable[str]) -> Iterator[Finding]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield Finding(Kind.RECORD_CONTRADICTORY, simple.ROOT_RECORD, f"it names {name} {count} times")
 
 
 def _of_ghosts(

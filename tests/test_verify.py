@@ -224,6 +224,38 @@ def test_files_that_cannot_be_checked_are_a_note(storage: MemoryStorage) -> None
     assert report.kinds == {Kind.UNCHECKED: 5}
 
 
+def relist_wheel(storage: MemoryStorage, **changes: Any) -> None:
+    found, wheel = record(storage, "demo"), wheel_of(storage, "demo")
+    changed = replace(wheel, **changes)
+    edit_record(storage, replace(found, files=tuple(changed if file == wheel else file for file in found.files)))
+
+
+def test_a_file_with_an_older_digest_is_a_note_until_that_is_compared(storage: MemoryStorage) -> None:
+    body = b"".join(storage.read(f"demo/{wheel_of(storage, 'demo').key}"))
+    relist_wheel(storage, hashes={"md5": hashlib.md5(body).hexdigest(), "blake3": "unknown"})
+    (finding,) = verify(storage).findings
+    assert (finding.kind, finding.problem) == (Kind.UNCHECKED, "the record has no sha256 of it; --deep compares its md5")
+    assert verify(storage, depth=Depth.BYTES).findings == ()
+
+
+def test_a_sidecar_that_the_record_announces_no_more_is_a_note(storage: MemoryStorage) -> None:
+    relist_wheel(storage, core_metadata=False)
+    report = verify(storage, depth=Depth.BYTES)
+    assert report.is_sound
+    assert keys(report, Kind.SIDECAR_UNANNOUNCED) == [f"demo/{wheel_of(storage, 'demo').key}.metadata"]
+
+
+def test_a_file_in_the_directory_of_another_project_is_found_for_that_project_may_take_it_away(storage: MemoryStorage) -> None:
+    """Neither a deletion nor gc asks any other record."""
+    (wheel,) = (file for file in record(storage, "other").files if file.filename.endswith(".whl"))
+    relist_wheel(storage, url=f"../other/{wheel.url}", filename=wheel.filename, hashes=wheel.hashes, size=wheel.size)
+    key = f"other/{wheel.key}"
+    (found,) = [finding for finding in verify(storage, ["demo"]).findings if finding.kind is Kind.RECORD_CONTRADICTORY]
+    assert found.problem == f"it lies at {key}, in a directory whose own project may take it away"
+    delete_one(storage, Path(), "other")
+    assert keys(verify(storage), Kind.FILE_MISSING) == [key]
+
+
 def test_metadata_that_cannot_be_read_are_a_note(storage: MemoryStorage, tmp_path: Path) -> None:
     found, wheel = record(storage, "demo"), wheel_of(storage, "demo")
     digest = hashlib.sha256(b"no zip").hexdigest()
@@ -276,8 +308,8 @@ def replace_one(storage: Storage, directory: Path) -> None:
     publish([artifact.read(path)], storage, existing=Existing.REPLACE)
 
 
-def delete_one(storage: Storage, _directory: Path) -> None:
-    remove(storage, "demo", edits.delete(Target.parse("demo"), utc_now()))
+def delete_one(storage: Storage, _directory: Path, project: str = "demo") -> None:
+    remove(storage, project, edits.delete(Target(project), utc_now()))
 
 
 COMMANDS: dict[str, Callable[[Storage, Path], None]] = {
@@ -440,7 +472,12 @@ def test_every_breakage_is_found_on_a_real_store(real: Storage, tmp_path: Path) 
     report = run(real, Depth.BYTES, 8)
     for project, one in breakages.items():
         found = {finding.kind for finding in report.findings if finding.key.startswith(f"{project}/")}
-        if one.name not in {"root served as text", "older root record", "no record of a listed project"}:
+        if one.name not in {
+            "named twice in the root",
+            "root served as text",
+            "older root record",
+            "no record of a listed project",
+        }:
             assert found - {Kind.METADATA_DIFFERS} == one.finds - {Kind.METADATA_DIFFERS}, one
     assert "ghost/index.json" in keys(report, Kind.RECORD_MISSING)
 
