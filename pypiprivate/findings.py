@@ -77,7 +77,7 @@ WAYS_OUT: Mapping[Kind, str] = {
     Kind.HEADERS: _REPAIR,
     Kind.NOT_ADOPTED: "They go on working as they are. The next publish takes each over, or all at once: pypi-private adopt",
     Kind.SIDECAR_UNANNOUNCED: (
-        "Installers read the wheel itself, which is slower and no less right. If the record announced it once, restore the record."
+        "Installers read the wheel itself, which is slower and as right. If the record announced it once, restore the record."
     ),
     Kind.UNCHECKED: "They are what an older index said; nothing needs to be done.",
     Kind.ORPHAN: "An interrupted command left them, or one that is running now. After a day they may go: pypi-private gc",
