@@ -44,7 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     _let_print_anything()
     parser = _parser()
     completing.complete_if_asked(parser)
-    arguments = parser.parse_args(argv)
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        arguments.refuse(f"unrecognized arguments: {' '.join(unknown)}")
     _log_to_stderr(arguments.verbose - arguments.quiet)
     try:
         with _interruptible():
@@ -81,7 +83,8 @@ def _parser() -> argparse.ArgumentParser:
         # Without `help`: the overview lists them, by group.
         command_parser = commands.add_parser(command.name, description=command.about, parents=[general_options()])
         command.configure(command_parser)
-        command_parser.set_defaults(run=command.run)
+        # What the command does not know is refused with its own usage.
+        command_parser.set_defaults(run=command.run, refuse=command_parser.error)
     return parser
 
 

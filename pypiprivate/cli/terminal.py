@@ -25,11 +25,12 @@ def say(text: str) -> None:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print a result for people.
+    """Print a result for people. Who closes the pipe, as ``head`` does, has read enough.
 
     :raises PypiPrivateError: standard output takes no more.
     """
-    _print("\n".join(map(printable, lines)))
+    with suppress(_Closed):
+        _print("\n".join(map(printable, lines)))
 
 
 def print_json(value: Any) -> None:
@@ -38,6 +39,10 @@ def print_json(value: Any) -> None:
     :raises PypiPrivateError: standard output takes no more.
     """
     _print(json.dumps(value))
+
+
+class _Closed(PypiPrivateError):
+    """Nobody reads standard output any more."""
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -90,4 +95,5 @@ def _print(text: str) -> None:
         print(text, flush=True)
     except OSError as error:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  or Python tries again at its exit, and complains
-        raise PypiPrivateError(f"the result cannot be printed: {error.strerror}.", hint=RESCUE) from error
+        kind = _Closed if isinstance(error, BrokenPipeError) else PypiPrivateError
+        raise kind(f"the result cannot be printed: {error.strerror}.", hint=RESCUE) from error
