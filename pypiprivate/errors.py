@@ -120,11 +120,11 @@ class ProjectClosed(PublishRefused):
 class UnsupportedIndex(PypiPrivateError):
     """A document in storage cannot be understood; nothing was written over it."""
 
-    def __init__(self, key: str, reason: str) -> None:
+    def __init__(self, key: str, reason: str, *, hint: str = "") -> None:
         self.key, self.reason = key, reason
+        ways = "Restore it from a backup or a bucket version, or use the program that wrote it."
         super().__init__(
-            f"{key} in the repository cannot be used: {reason}.",
-            hint="Nothing was written over it. Restore it from a backup or a bucket version, or use the program that wrote it.",
+            f"{key} in the repository cannot be used: {reason}.", hint=hint or f"Nothing was written over it. {ways}"
         )
 
 

@@ -46,6 +46,7 @@ _AHEAD = 4
 PATIENCE = 120.0
 # A pause is drawn from zero to a bound that grows from the first to the second of these (seconds).
 _PAUSES = (0.02, 1.0)
+_LOST = "Nothing was written. Restore it from a backup or a bucket version; pypi-private verify says what to do if there is none."
 #: To a directory, or the page in it, on the same server.
 _PROJECT_LINK = re.compile(
     rb"""<a\s(?:[^<>]*\s)?href\s*=\s*["']?(?![a-z]+:|//)(?:[^"'>\s]*/)?([^"'>\s/?#]+)/(?:index\.html)?["'#\s>]""", re.IGNORECASE
@@ -203,7 +204,8 @@ class Index:
             record = load(self._seen[key])
         if record.serial < made_from:
             state = f"older (serial {record.serial})" if record.serial else "missing"
-            raise UnsupportedIndex(key, f"it is {state}, although the page beside it was made from serial {made_from}")
+            reason = f"it is {state}, although the page beside it was made from serial {made_from}"
+            raise UnsupportedIndex(key, reason, hint=_LOST)
         return record
 
     def look_at_root(self, names: Sequence[str] = ()) -> None:

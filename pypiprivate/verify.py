@@ -6,6 +6,7 @@ that fails is an error, and never a finding.
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -14,7 +15,9 @@ from functools import partial
 from itertools import chain, groupby
 from typing import TypeAlias, TypeVar
 
-from . import pages, simple
+from packaging.utils import canonicalize_name
+
+from . import layouts, pages, simple
 from .errors import NotPublished, UnsupportedIndex
 from .filenames import is_normalized
 from .findings import NOTES, Depth, Finding, Kind, Report
@@ -233,10 +236,18 @@ def _of_documents(state: State, depth: Depth) -> Iterator[Finding]:
 
 def _of_foreign(found: Directory) -> Iterator[Finding]:
     keys = [entry.key for entry in found.entries if entry.key not in (simple.ROOT_RECORD, simple.ROOT_PAGE)]
-    if found.name and keys:
+    if found.name and any(layouts.is_release_file(posixpath.basename(key)) for key in keys if key.count("/") == 1):
+        looked_for = f"installers look for {canonicalize_name(found.name)}"
+        yield Finding(Kind.ASTRAY, f"{found.name}/", f"{looked_for}; {_objects(len(keys))}")
+    elif found.name and keys:
         yield Finding(Kind.FOREIGN, f"{found.name}/", f"no project has this name; {_objects(len(keys))}")
     elif keys:
-        yield from (Finding(Kind.FOREIGN, key, "it lies right in the root of the repository") for key in keys)
+        yield from map(_in_the_root, keys)
+
+
+def _in_the_root(key: str) -> Finding:
+    kind = Kind.ASTRAY if layouts.is_release_file(key) else Kind.FOREIGN
+    return Finding(kind, key, "it lies right in the root of the repository")
 
 
 def _without_record(state: State) -> Iterator[Finding]:

@@ -530,7 +530,7 @@ def test_an_sdist_without_metadata_stays_offered(tmp_path: Path) -> None:
     [
         ("index.json", b"no record", "it is not JSON"),
         ("index.json", b'{"meta": {"api-version": "2.0"}, "projects": []}', "api-version"),
-        ("index.html", simple.root_to_html(ProjectList(serial=9)), "older"),
+        ("index.html", pages.root_to_html(ProjectList(serial=9)), "older"),
     ],
     ids=["unreadable", "of-a-newer-version", "outdated"],
 )
@@ -547,6 +547,27 @@ def test_a_root_that_will_refuse_is_seen_before_the_first_project_is_written(
             with pytest.raises(UnsupportedIndex, match=said):
                 act(found, older, gather=in_turn)
             assert snapshot(older) == before
+
+
+def test_a_flat_directory_is_not_adopted_in_place_and_that_is_no_success(
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments in ((), ("-q",), ("--dry-run",)):
+        assert main(["-r", str(wheel.parent), "adopt", *arguments]) == 1
+        assert f"adopt --from {wheel.parent} into another one" in capsys.readouterr().err
+    assert main(["-r", str(tmp_path / "index"), "adopt", "--from", str(wheel.parent)]) == 0
+    assert filenames(LocalStorage(tmp_path / "index"), "demo") == [wheel.name]
+
+
+def test_a_directory_that_is_not_there_is_said_to_be_none(
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "missing"
+    by_layout = ([str(missing), "--layout", layout] for layout in layouts.LAYOUTS)
+    for arguments in ([str(missing)], [str(wheel.parent), "--files", str(missing)], *by_layout):
+        assert main(["-r", str(tmp_path / "index"), "adopt", "--from", *arguments]) == 1
+        assert f"error: nothing lies in {missing}: there is no such place, or it is empty" in capsys.readouterr().err
+    assert not missing.exists()
 
 
 # -- at every moment ----------------------------------------------------------------------------------------------------------
@@ -805,7 +826,6 @@ def test_more_than_one_index_is_ambiguous(wheel: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "layout", "reason"),
     [
-        ({}, None, "no index"),
         ({"README": b""}, None, "no index"),
         ({"packages.json": b'{"name": "node"}', "demo-1.0.tar.gz": b""}, None, "packages.json"),
         ({"packages.json": b"{", "demo-1.0.tar.gz": b""}, None, "packages.json"),
