@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from . import browse
 from .edits import Edit
-from .errors import NotPublished
+from .errors import NotPublished, Unreadable, UnsupportedIndex, raised
 from .index import Gather, Index, concurrently, singly
 from .model import File, Project
 from .storage.base import Storage
@@ -104,27 +104,34 @@ def remove_from_each(
     projects: Iterable[str] | None,
     edit: Edit,
     *,
+    unreadable: Unreadable = raised,
     sleep: Callable[[float], None] = time.sleep,
     gather: Gather = concurrently,
 ) -> tuple[Change, ...]:
     """Do to each of *projects* what :func:`remove` does, several at once; return those changes that removed something.
 
     :param projects: normalised names; None: all that are listed.
+    :param unreadable: is told of projects that cannot be understood, from any thread; nothing of them is removed.
     """
     act = partial(remove, storage, edit=edit, sleep=sleep, gather=singly)
-    return _of_each(storage, projects, lambda name: act(project=name), gather)
+    return _of_each(storage, projects, lambda name: act(project=name), unreadable, gather)
 
 
 def preview_each(
-    storage: Storage, projects: Iterable[str] | None, edit: Edit, *, gather: Gather = concurrently
+    storage: Storage,
+    projects: Iterable[str] | None,
+    edit: Edit,
+    *,
+    unreadable: Unreadable = raised,
+    gather: Gather = concurrently,
 ) -> tuple[Change, ...]:
     """Say what :func:`remove_from_each` would do, and write nothing. Arguments, results and errors are the same."""
     act = partial(preview, storage, edit=edit, gather=singly)
-    return _of_each(storage, projects, lambda name: act(project=name), gather)
+    return _of_each(storage, projects, lambda name: act(project=name), unreadable, gather)
 
 
 def _of_each(
-    storage: Storage, projects: Iterable[str] | None, act: Callable[[str], Change], gather: Gather
+    storage: Storage, projects: Iterable[str] | None, act: Callable[[str], Change], unreadable: Unreadable, gather: Gather
 ) -> tuple[Change, ...]:
     def removing(name: str) -> Change | None:
         try:
@@ -134,6 +141,9 @@ def _of_each(
             if projects is None:
                 return None
             raise
+        except UnsupportedIndex as error:
+            unreadable(error)
+            return None
         return change if change.removed else None
 
     names = browse.projects(storage) if projects is None else tuple(dict.fromkeys(projects))

@@ -11,7 +11,7 @@ from functools import partial
 from packaging.metadata import RawMetadata, parse_email
 
 from . import simple
-from .errors import NotPublished
+from .errors import NotPublished, Unreadable, UnsupportedIndex, raised
 from .filenames import is_normalized
 from .index import WORKERS, Index, streaming
 from .model import File, Project
@@ -86,6 +86,7 @@ def search(
     *,
     workers: int = WORKERS,
     progress: Callable[[int, int], object] = lambda _done, _all: None,
+    unreadable: Unreadable = raised,
 ) -> Iterator[Hit]:
     """Yield the projects whose name or summary contains *text*, as they are found.
 
@@ -93,19 +94,24 @@ def search(
 
     :param workers: how many projects are read at once.
     :param progress: is told, again and again, how many projects were read, and how many there are.
+    :param unreadable: is told of records that cannot be understood, from any thread; such a project is found by its name only.
     """
     names, wanted, words = projects(storage), _squeezed(text), _spaced(text)
     progress(0, len(names))
     with streaming(workers) as stream:
-        for done, hit in enumerate(stream(partial(_hit, storage, name) for name in names), 1):
+        for done, hit in enumerate(stream(partial(_hit, storage, name, unreadable) for name in names), 1):
             progress(done, len(names))
             if wanted and (wanted in _squeezed(hit.project) or words in _spaced(hit.summary or "")):
                 yield hit
 
 
-def _hit(storage: Storage, name: str) -> Hit:
+def _hit(storage: Storage, name: str, unreadable: Unreadable) -> Hit:
     stored = storage.get(simple.record_key(name))
-    record = simple.project_from_json(stored.body, name) if stored else Project(name)
+    try:
+        record = simple.project_from_json(stored.body, name) if stored else Project(name)
+    except UnsupportedIndex as error:
+        unreadable(error)
+        return Hit(name, None)
     release = newest(record)
     said = metadata(storage, record, release) if release else None
     return Hit(name, said.get("summary") if said else None)

@@ -6,8 +6,10 @@ Facts first: each error keeps what it is about as attributes; ``str(error)`` is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn, TypeAlias
 
 
 def printable(text: str) -> str:
@@ -118,12 +120,21 @@ class ProjectClosed(PublishRefused):
 class UnsupportedIndex(PypiPrivateError):
     """A document in storage cannot be understood; nothing was written over it."""
 
-    def __init__(self, key: str, reason: str) -> None:
+    def __init__(self, key: str, reason: str, *, hint: str = "") -> None:
         self.key, self.reason = key, reason
+        ways = "Restore it from a backup or a bucket version, or use the program that wrote it."
         super().__init__(
-            f"{key} in the repository cannot be used: {reason}.",
-            hint="Nothing was written over it. Restore it from a backup or a bucket version, or use the program that wrote it.",
+            f"{key} in the repository cannot be used: {reason}.", hint=hint or f"Nothing was written over it. {ways}"
         )
+
+
+#: Is told of a project whose documents cannot be understood, and which is left as it is, while others are gone through.
+Unreadable: TypeAlias = Callable[[UnsupportedIndex], object]
+
+
+def raised(error: UnsupportedIndex) -> NoReturn:
+    """Let it end the command: an :data:`Unreadable` for who has one project only."""
+    raise error
 
 
 class StorageError(PypiPrivateError):
@@ -144,6 +155,29 @@ class UnsafeStorage(StorageError):
             f"this store ignores conditional writes ({ignored}), so two publishers at once would lose releases.",
             hint="Use a store that honours them; if there is never more than one publisher, say so: conditional_writes = off.",
         )
+
+
+class WrongClock(StorageError):
+    """This machine's clock and the store's are too far apart to tell how old anything is.
+
+    :ivar ahead: how far this machine's is ahead; negative if it is behind.
+    """
+
+    def __init__(self, location: str, ahead: timedelta) -> None:
+        self.location, self.ahead = location, ahead
+        away = f"{_span(abs(ahead))} {'ahead of' if ahead > timedelta(0) else 'behind'}"
+        super().__init__(
+            location,
+            f"this machine's clock is {away} the store's, and what is removed is chosen by its age; nothing was removed.",
+            hint="Set the clock of this machine, or the store's, whichever is wrong; then run the same command again.",
+        )
+
+
+def _span(span: timedelta) -> str:
+    for unit, name in ((timedelta(days=2), "days"), (timedelta(hours=2), "hours")):
+        if span >= unit:
+            return f"{span / (unit / 2):.0f} {name}"
+    return f"{span / timedelta(minutes=1):.0f} minutes"
 
 
 class Conflict(PypiPrivateError):

@@ -41,6 +41,8 @@ class Kind(Enum):
     UNLISTED = "projects that the root does not name"
     HEADERS = "objects served with wrong headers"
     NOT_ADOPTED = "projects of an older index"
+    ASTRAY = "release files where no installer looks"
+    SIDECAR_UNANNOUNCED = "sidecars that no record announces"
     UNCHECKED = "files that cannot be checked"
     ORPHAN = "orphans"
     GIVEN_UP = "objects of deleted and replaced files"
@@ -50,26 +52,36 @@ class Kind(Enum):
 #: What :mod:`.repair` does without a human.
 MENDABLE = frozenset({Kind.PAGE, Kind.ROOT, Kind.UNLISTED, Kind.HEADERS, Kind.SIDECAR_MISSING, Kind.SIDECAR_DAMAGED})
 #: What breaks no promise.
-NOTES = frozenset({Kind.NOT_ADOPTED, Kind.UNCHECKED, Kind.ORPHAN, Kind.GIVEN_UP, Kind.FOREIGN})
+NOTES = frozenset(
+    {Kind.NOT_ADOPTED, Kind.ASTRAY, Kind.SIDECAR_UNANNOUNCED, Kind.UNCHECKED, Kind.ORPHAN, Kind.GIVEN_UP, Kind.FOREIGN}
+)
 
 _RESTORE = "Restore it from a backup or an older version of the bucket's object; then run: pypi-private repair"
+_MADE_ANEW = (
+    f"{_RESTORE}. If there is none, move the project's directory to another place, and take its files over from there: "
+    "pypi-private adopt --from PLACE --layout directory. They get new URLs; what was yanked must be yanked again."
+)
 _REPAIR = "Run: pypi-private repair (or just publish again, if a publish was interrupted)"
 _SIDECAR = (
     "Run: pypi-private repair; it rebuilds the sidecar if the wheel's own metadata have the announced hash. "
     "If they have not, delete the release, and publish it anew under a new version."
 )
 _LOST = (
-    "Restore the very bytes under that key, from a backup, an older version of the bucket's object, or who built them. "
+    "Put the very bytes back under that key by hand, from a backup, an older version of the bucket's object, or who built them; "
+    "to publish them again stores nothing, for the record lists them. "
     "If nobody has them, delete the release (pypi-private delete), and publish a new version."
 )
 WAYS_OUT: Mapping[Kind, str] = {
-    Kind.RECORD_MISSING: _RESTORE,
+    Kind.RECORD_MISSING: _MADE_ANEW,
     Kind.RECORD_UNREADABLE: f"If a newer version of pypiprivate wrote it, use that. Else: {_RESTORE}",
     Kind.RECORD_OUTDATED: (
         f"Somebody put an old record back. {_RESTORE}. "
         "If there is no newer one, take the page beside it away, and repair makes a page of what the record says."
     ),
-    Kind.RECORD_CONTRADICTORY: "Somebody edited the record. Restore it, or delete the release and publish a new version.",
+    Kind.RECORD_CONTRADICTORY: (
+        "Somebody edited the record. Restore it, or delete the release and publish a new version. "
+        "If it is that of the root, take it away: pypi-private repair makes it anew."
+    ),
     Kind.FILE_MISSING: _LOST,
     Kind.FILE_DAMAGED: _LOST,
     Kind.METADATA_DIFFERS: "Delete the release (pypi-private delete), and publish it anew under a new version.",
@@ -80,6 +92,13 @@ WAYS_OUT: Mapping[Kind, str] = {
     Kind.UNLISTED: _REPAIR,
     Kind.HEADERS: _REPAIR,
     Kind.NOT_ADOPTED: "They go on working as they are. The next publish takes each over, or all at once: pypi-private adopt",
+    Kind.ASTRAY: (
+        "What lies in a directory whose name is not normalised is copied to where installers look by: pypi-private adopt. "
+        "What lies right in the root can be published: pypi-private upload FILE. Then remove it here."
+    ),
+    Kind.SIDECAR_UNANNOUNCED: (
+        "Installers read the wheel itself, which is slower and as right. If the record announced it once, restore the record."
+    ),
     Kind.UNCHECKED: "They are what an older index said; nothing needs to be done.",
     Kind.ORPHAN: "An interrupted command left them, or one that is running now. After a day they may go: pypi-private gc",
     Kind.GIVEN_UP: "A day after they were given up they may go: pypi-private gc",

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
+from typing import TypeVar
 
-from . import simple
-from .errors import NotPublished
+from . import clocks, simple
+from .errors import NotPublished, Unreadable, UnsupportedIndex, raised
 from .filenames import is_normalized
 from .index import Index, Stream, in_turn, singly
 from .listing import Directory, Leftover, Why, directories, leftovers
@@ -24,6 +25,8 @@ from .publish import utc_now
 from .storage.base import Storage
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: How long an object stays that no record names.
 GRACE = timedelta(days=1)
@@ -47,18 +50,19 @@ def find(
     names: Sequence[str] = (),
     *,
     clock: Callable[[], datetime] = utc_now,
+    unreadable: Unreadable = raised,
     stream: Stream = in_turn,
 ) -> Iterator[Garbage]:
     """Yield what :func:`collect` would remove, for each project that has any. Writes nothing.
 
     :param names: normalised; of none: all projects.
-    :param clock: gives the present moment (UTC).
+    :param clock: gives the present moment (UTC); it is believed, for to ask the store would be to write.
+    :param unreadable: is told of projects that cannot be understood, from any thread; nothing of them goes.
     :param stream: runs calls, at once or in turn.
     :raises NotPublished: there is no such project, or an older index has it, which has no record; or nothing at all.
     :raises StorageError: the store failed.
-    :raises UnsupportedIndex: a record cannot be understood.
     """
-    return (garbage for garbage, _ in _looked(storage, names, clock, stream))
+    return (garbage for garbage, _ in _looked(storage, names, clock, unreadable, stream))
 
 
 def collect(
@@ -66,25 +70,49 @@ def collect(
     names: Sequence[str] = (),
     *,
     clock: Callable[[], datetime] = utc_now,
+    unreadable: Unreadable = raised,
+    compare: Callable[[Storage, Callable[[], datetime]], None] = clocks.compare,
     sleep: Callable[[float], None] = time.sleep,
     stream: Stream = in_turn,
 ) -> Iterator[Garbage]:
     """Remove what no record has named for a day, and yield what went: the record first, then its page, then the objects.
 
-    Arguments and errors are as of :func:`find`. What an interrupted run had condemned goes a day later.
+    Other arguments and errors are as of :func:`find`. What an interrupted run had condemned goes a day later.
+
+    :param compare: raises where this clock and the store's do not agree; called once, before the first write.
+    :raises WrongClock: they do not: fresh objects may look old.
     """
-    looked = _looked(storage, names, clock, stream)
-    condemned = stream(partial(_condemn, storage, found, clock(), sleep) for _, found in looked)
+    looked = _in_good_time(_looked(storage, names, clock, unreadable, stream), lambda: compare(storage, clock))
+    condemn = partial(_understood, unreadable, partial(_condemn, storage, sleep=sleep))
+    condemned = filter(None, stream(partial(condemn, found, clock()) for _, found in looked))
     deleted = stream(partial(_delete, storage, one, leftover) for one in condemned for leftover in one.leftovers)
     return (garbage for garbage, _ in groupby(deleted))
 
 
+def _in_good_time(looked: Iterator[T], compare: Callable[[], None]) -> Iterator[T]:
+    """Where there is nothing to remove, nothing is written, not even to see what time it is."""
+    first = next(looked, None)
+    if first is not None:
+        compare()
+        yield first
+        yield from looked
+
+
 def _looked(
-    storage: Storage, names: Sequence[str], clock: Callable[[], datetime], stream: Stream
+    storage: Storage, names: Sequence[str], clock: Callable[[], datetime], unreadable: Unreadable, stream: Stream
 ) -> Iterator[tuple[Garbage, Directory]]:
     projects = (found for found in _directories(storage, names, stream) if is_normalized(found.name))
-    look = partial(_find, storage, must_be_there=bool(names))
-    return (looked for looked in stream(partial(look, found, clock()) for found in projects) if looked[0].leftovers)
+    look = partial(_understood, unreadable, partial(_find, storage, must_be_there=bool(names)))
+    results = filter(None, stream(partial(look, found, clock()) for found in projects))
+    return (looked for looked in results if looked[0].leftovers)
+
+
+def _understood(unreadable: Unreadable, act: Callable[[Directory, datetime], T], found: Directory, now: datetime) -> T | None:
+    try:
+        return act(found, now)
+    except UnsupportedIndex as error:
+        unreadable(error)
+        return None
 
 
 def _directories(storage: Storage, names: Sequence[str], stream: Stream) -> Iterator[Directory]:
@@ -111,7 +139,7 @@ def _due(record: Project, found: Directory, now: datetime) -> tuple[Leftover, ..
     return tuple(leftover for leftover in ours if leftover.since < before)
 
 
-def _condemn(storage: Storage, found: Directory, now: datetime, sleep: Callable[[float], None]) -> Garbage:
+def _condemn(storage: Storage, found: Directory, now: datetime, *, sleep: Callable[[float], None]) -> Garbage:
     due: tuple[Leftover, ...] = ()
 
     def edit(record: Project) -> Project:

@@ -46,6 +46,7 @@ _AHEAD = 4
 PATIENCE = 120.0
 # A pause is drawn from zero to a bound that grows from the first to the second of these (seconds).
 _PAUSES = (0.02, 1.0)
+_LOST = "Nothing was written. Restore it from a backup or a bucket version; pypi-private verify says what to do if there is none."
 #: To a directory, or the page in it, on the same server.
 _PROJECT_LINK = re.compile(
     rb"""<a\s(?:[^<>]*\s)?href\s*=\s*["']?(?![a-z]+:|//)(?:[^"'>\s]*/)?([^"'>\s/?#]+)/(?:index\.html)?["'#\s>]""", re.IGNORECASE
@@ -154,7 +155,7 @@ class Index:
         self._read(key for name in names for key in (simple.record_key(name), simple.page_key(name)))
         projects = {name: self._looked(name) for name in names}
         if not all(project.listed for project in projects.values()):
-            self._look_at_root(names)
+            self.look_at_root(names)
         marks = {project.conditions for project in projects.values()} | {self._root.conditions if self._root else None}
         self._vouched = self._vouched or self._here in marks
         return projects
@@ -203,10 +204,15 @@ class Index:
             record = load(self._seen[key])
         if record.serial < made_from:
             state = f"older (serial {record.serial})" if record.serial else "missing"
-            raise UnsupportedIndex(key, f"it is {state}, although the page beside it was made from serial {made_from}")
+            reason = f"it is {state}, although the page beside it was made from serial {made_from}"
+            raise UnsupportedIndex(key, reason, hint=_LOST)
         return record
 
-    def _look_at_root(self, names: Sequence[str]) -> None:
+    def look_at_root(self, names: Sequence[str] = ()) -> None:
+        """Read root record and root page, and see which of these projects both name.
+
+        :raises UnsupportedIndex: the record cannot be understood, or is older than the page that was made from it.
+        """
         self._read((simple.ROOT_RECORD, simple.ROOT_PAGE))
         page = self._seen[simple.ROOT_PAGE]
         if self._seen[simple.ROOT_RECORD]:  # a missing one is made anew from the directories

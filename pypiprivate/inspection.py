@@ -70,8 +70,11 @@ def announces_sidecar(file: File) -> bool:
 def is_announced(metadata: bytes, file: File) -> bool:
     """Tell whether these are the bytes that a record announces as the sidecar of *file*; of one without hash any are."""
     hashes = file.core_metadata if isinstance(file.core_metadata, Mapping) else {}
-    known = [name for name in _ALGORITHMS if name in hashes]
-    return all(hashlib.new(name, metadata, usedforsecurity=False).hexdigest() == hashes[name] for name in known)
+    return all(hashlib.new(name, metadata, usedforsecurity=False).hexdigest() == hashes[name] for name in _known(hashes))
+
+
+def _known(hashes: Mapping[str, str]) -> list[str]:
+    return [name for name in _ALGORITHMS if name in hashes]
 
 
 def of_entry(file: File) -> str:
@@ -109,7 +112,7 @@ def of_file(storage: Storage, project: str, file: File, depth: Depth) -> Iterato
     if found is None:
         yield Finding(Kind.FILE_MISSING, key, "the record lists it, and nothing lies there")
     else:
-        yield from _of_object(key, file, found)
+        yield from _of_object(key, file, found, depth)
     sidecar = storage.get(f"{key}.metadata") if announces_sidecar(file) else None
     if announces_sidecar(file):
         yield from _of_sidecar(f"{key}.metadata", file, sidecar)
@@ -125,12 +128,14 @@ def key_of(project: str, file: File) -> str | None:
     return None if key in (project, ".") or key.startswith("..") else key
 
 
-def _of_object(key: str, file: File, found: Stat) -> Iterator[Finding]:
+def _of_object(key: str, file: File, found: Stat, depth: Depth) -> Iterator[Finding]:
     if found.size != file.size:
         yield Finding(Kind.FILE_DAMAGED, key, f"it has {found.size} bytes, and the record says {file.size}")
-    elif not file.sha256:
-        yield Finding(Kind.UNCHECKED, key, "the record has no sha256 of it")
-    elif found.sha256 not in (None, file.sha256):
+    elif not _known(file.hashes):
+        yield Finding(Kind.UNCHECKED, key, "the record has no hash of it")
+    elif not file.sha256 and depth is not Depth.BYTES:
+        yield Finding(Kind.UNCHECKED, key, f"the record has no sha256 of it; --deep compares its {_known(file.hashes)[0]}")
+    elif file.sha256 and found.sha256 not in (None, file.sha256):
         yield _damaged(key, file, found.sha256)
     yield from _of_file_headers(key, found)
 
@@ -161,8 +166,19 @@ def _of_bytes(storage: Storage, project: str, file: File, found: Entry, sidecar:
         yield Finding(Kind.FILE_MISSING, key, "it went away while it was read")
     elif file.sha256 and read.sha256 != file.sha256:
         yield _damaged(key, file, read.sha256)
+    elif not file.sha256 and (wrong := _other_digest(storage, key, file)):
+        yield Finding(Kind.FILE_DAMAGED, key, f"its {wrong} is not the one that the record says")
     elif announces_sidecar(file):
         yield from _of_metadata(key, file, read.metadata, sidecar)
+
+
+def _other_digest(storage: Storage, key: str, file: File) -> str | None:
+    """Return by which algorithm a file is not the listed one, of which an older index knew other digests."""
+    digests = {name: hashlib.new(name, usedforsecurity=False) for name in _known(file.hashes)}
+    for piece in storage.read(key) if digests else ():
+        for digest in digests.values():
+            digest.update(piece)
+    return next((name for name, digest in digests.items() if digest.hexdigest() != file.hashes[name]), None)
 
 
 def _of_metadata(key: str, file: File, metadata: bytes | None, sidecar: Stored | None) -> Iterator[Finding]:

@@ -90,7 +90,7 @@ def offers(origin: Storage, targets: Iterable[Target], *, gather: Gather = concu
     """Return the files of *targets*, which are releases, that the repository on *origin* offers.
 
     :raises NotPublished: it does not offer such a release, or has yanked it, or is of an older tool and not adopted yet.
-    :raises StorageError: the store failed, or a sidecar has other bytes than the record says.
+    :raises StorageError: the store failed, a file is not there, or it or a sidecar is not what the record says.
     """
     files = [(target.project, file) for target in targets for file in _released(origin, target)]
     return gather([partial(_published, origin, project, file) for project, file in files])
@@ -101,9 +101,6 @@ def send(offer: Published, storage: Storage, key: str, sent: Sent) -> None:
 
     :raises StorageError: they are not what the record says, or the store failed.
     """
-    found = offer.origin.stat(offer.key)
-    if found and found.size != offer.size:
-        raise _untrue(offer.source)
     copying: Any = getattr(storage, "copy", None)
     if copying and copying(key, offer.origin, offer.key, sha256=offer.sha256):
         sent(offer.size)
@@ -146,7 +143,18 @@ def _published(origin: Storage, project: str, file: File) -> Published:
         raise NotPublished(f"copy of {file.filename} of {project}, of which the record knows the sha256", origin.location)
     _check_specifier(origin, project, file)
     key = f"{project}/{file.key}"
+    _check_there(origin, key, file)
     return Published(origin, project, key, file, parse_filename(file.filename, project), _sidecar(origin, key, file))
+
+
+def _check_there(origin: Storage, key: str, file: File) -> None:
+    """A dry run says it, too, and nothing of other files is stored before."""
+    found, what = origin.stat(key), f"{origin.location}/{key}"
+    if found is None:
+        hint = "pypi-private verify says what to do about it there."
+        raise StorageError(what, "the record lists it, and nothing lies there, so it cannot be promoted.", hint=hint)
+    if found.size != file.size:
+        raise _untrue(what)
 
 
 def _check_specifier(origin: Storage, project: str, file: File) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from . import artifact, config
 from .artifact import Artifact
 from .checks import Check
 from .config import Settings
-from .errors import ConfigError
+from .errors import ConfigError, Unreadable, UnsupportedIndex
 from .findings import Counted, Depth, Report, silently
 from .index import Index, concurrently, streaming
 from .model import Existing, Project
@@ -146,21 +146,31 @@ class Repository:
 
         return amend.preview(self.storage, project, edit)
 
-    def prune(self, retention: Retention, projects: Iterable[str] | None = None) -> tuple[Change, ...]:
+    def prune(
+        self, retention: Retention, projects: Iterable[str] | None = None, *, unreadable: Unreadable | None = None
+    ) -> tuple[Change, ...]:
         """Remove the releases that *retention* lets go, and delete their objects; return the changes that removed something.
 
         :param projects: normalised names; None: all.
+        :param unreadable: is told of projects that cannot be understood; None: the first such error is raised in the end.
+        :raises WrongClock: they would go by their age, and this machine's clock is not the store's.
         :raises PypiPrivateError: see :func:`pypiprivate.amend.remove_from_each`.
         """
-        from . import amend, edits
+        from . import amend, clocks, edits
 
-        return amend.remove_from_each(self.storage, projects, edits.prune(retention, utc_now()))
+        if retention.older_than and self.projects():
+            clocks.compare(self.storage, utc_now)
+        with _in_the_end(unreadable) as told:
+            return amend.remove_from_each(self.storage, projects, edits.prune(retention, utc_now()), unreadable=told)
 
-    def preview_prune(self, retention: Retention, projects: Iterable[str] | None = None) -> tuple[Change, ...]:
+    def preview_prune(
+        self, retention: Retention, projects: Iterable[str] | None = None, *, unreadable: Unreadable | None = None
+    ) -> tuple[Change, ...]:
         """Say what :meth:`prune` would do, and write nothing. Arguments, results and errors are the same."""
         from . import amend, edits
 
-        return amend.preview_each(self.storage, projects, edits.prune(retention, utc_now()))
+        with _in_the_end(unreadable) as told:
+            return amend.preview_each(self.storage, projects, edits.prune(retention, utc_now()), unreadable=told)
 
     def promote(
         self, releases: Iterable[Target], to: Repository, *, existing: Existing | None = None, progress: Progress = quietly
@@ -203,16 +213,20 @@ class Repository:
 
         return browse.metadata(self.storage, project, release)
 
-    def search(self, text: str, *, workers: int = WORKERS, progress: Counted = silently) -> Iterator[Hit]:
+    def search(
+        self, text: str, *, workers: int = WORKERS, progress: Counted = silently, unreadable: Unreadable | None = None
+    ) -> Iterator[Hit]:
         """Yield the projects whose name or summary contains *text*, as they are found: reads every project.
 
         :param workers: how many are read at once.
         :param progress: is told how many projects were read, and how many there are.
+        :param unreadable: is told of records that cannot be understood; None: the first such error is raised in the end.
         :raises StorageError: one could not be read.
         """
         from . import browse
 
-        return browse.search(self.storage, text, workers=workers, progress=progress)
+        with _in_the_end(unreadable) as told:
+            yield from browse.search(self.storage, text, workers=workers, progress=progress, unreadable=told)
 
     def search_names(self, text: str) -> tuple[str, ...]:
         """Return the names that contain *text*, however its words are separated and written; reads one document.
@@ -266,24 +280,29 @@ class Repository:
 
         return repair.preview(self.verify(projects, depth=depth, workers=workers, progress=progress))
 
-    def collect_garbage(self, projects: Iterable[str] = (), *, workers: int = WORKERS) -> tuple[Garbage, ...]:
+    def collect_garbage(
+        self, projects: Iterable[str] = (), *, workers: int = WORKERS, unreadable: Unreadable | None = None
+    ) -> tuple[Garbage, ...]:
         """Remove the objects that no record has named for a day, and return what went.
 
         :param projects: names in any spelling; of none: all.
         :param workers: how many requests may be in flight.
-        :raises PypiPrivateError: see :func:`pypiprivate.garbage.find`.
+        :param unreadable: is told of projects that cannot be understood; None: the first such error is raised in the end.
+        :raises PypiPrivateError: see :func:`pypiprivate.garbage.collect`.
         """
         from . import garbage
 
-        with streaming(workers) as stream:
-            return tuple(garbage.collect(self.storage, _normalized(projects), stream=stream))
+        with _in_the_end(unreadable) as told, streaming(workers) as stream:
+            return tuple(garbage.collect(self.storage, _normalized(projects), unreadable=told, stream=stream))
 
-    def find_garbage(self, projects: Iterable[str] = (), *, workers: int = WORKERS) -> tuple[Garbage, ...]:
+    def find_garbage(
+        self, projects: Iterable[str] = (), *, workers: int = WORKERS, unreadable: Unreadable | None = None
+    ) -> tuple[Garbage, ...]:
         """Say what :meth:`collect_garbage` would remove, and write nothing. Arguments and errors are the same."""
         from . import garbage
 
-        with streaming(workers) as stream:
-            return tuple(garbage.find(self.storage, _normalized(projects), stream=stream))
+        with _in_the_end(unreadable) as told, streaming(workers) as stream:
+            return tuple(garbage.find(self.storage, _normalized(projects), unreadable=told, stream=stream))
 
     def survey(self, projects: Iterable[str] = ()) -> Survey:
         """Look for files of an older index that lie in this repository, as ``PROJECT/FILENAME``; for :meth:`take_over`.
@@ -350,6 +369,15 @@ def _read_one(path: Path, reading: Progress) -> Artifact:
     read = artifact.read(path)
     is_read(size)
     return read
+
+
+@contextmanager
+def _in_the_end(unreadable: Unreadable | None) -> Iterator[Unreadable]:
+    """One project that cannot be understood keeps no other one waiting: unless somebody listens, the error comes last."""
+    errors: list[UnsupportedIndex] = []
+    yield unreadable or errors.append
+    if errors:
+        raise errors[0]
 
 
 def _normalized(projects: Iterable[str]) -> tuple[str, ...]:

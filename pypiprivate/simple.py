@@ -134,6 +134,12 @@ def root_from_json(body: bytes) -> ProjectList:
     )
 
 
+def root_names(body: bytes) -> list[str]:
+    """Return the names in a root record as they stand there, also one that stands there twice. Errors are as of the above."""
+    reader = _Reader(ROOT_RECORD)
+    return [reader.text(item, "name") for item in reader.objects(reader.document(body), "projects")]
+
+
 def _dump(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, separators=(",", ":"), allow_nan=False).encode("ascii")
 

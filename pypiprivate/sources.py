@@ -68,7 +68,10 @@ class Value:
         if "\0" in self.text or (PureWindowsPath(path).drive and not path.is_absolute()):
             raise self.wrong(f"{self.text} is no path on this system")
         if self.directory is None and not path.is_absolute():
-            hint = "Write an absolute path, or build both in the project: python -m build --sdist --wheel."
+            hint = (
+                "Write an absolute path, or build both in the project: python -m build --sdist --wheel. A sdist published "
+                "before this stays, and one that is built again has other bytes: add -C publish_private.existing=keep."
+            )
             raise self.wrong(
                 f"{self.text} is relative, and this build runs in a temporary directory, in the unpacked sdist", hint
             )

@@ -108,7 +108,9 @@ def survey(storage: Storage, names: Iterable[str] = (), *, gather: Gather = conc
     :raises StorageError: the store failed.
     """
     wanted, directories, remarks = frozenset(names), _directories(storage), list[Remark]()
-    remarks += [] if wanted else _astray(storage, directories.pop("", {}))
+    astray = directories.pop("", {})
+    # Where nothing lies as it should, nothing is done, which must not pass for success.
+    remarks += [] if wanted else _astray(storage, astray, Kind.LEFT_OUT if directories else Kind.REFUSED)
     ours = {name: entries for name, entries in directories.items() if is_normalized(name) and name in (wanted or {name})}
     to_read = gather([partial(_unread, storage, name, entries) for name, entries in ours.items()])
     copies = []
@@ -136,10 +138,10 @@ def _directories(storage: Storage) -> dict[str, dict[str, Entry]]:
     }
 
 
-def _astray(storage: Storage, entries: Iterable[str]) -> Iterator[Remark]:
+def _astray(storage: Storage, entries: Iterable[str], kind: Kind) -> Iterator[Remark]:
     said = f"only what lies in the directory of its project is adopted in place; adopt --from {storage.location} into another one"
     for key in entries:
-        yield Remark(Kind.LEFT_OUT, "", key, said)
+        yield Remark(kind, "", key, said)
 
 
 def _unread(storage: Storage, name: str, entries: Mapping[str, Entry]) -> list[Entry]:
@@ -182,12 +184,16 @@ def survey_place(
     :param names: normalised; only these projects. Empty: all.
     :param layout: None: found out by what lies there.
     :param files: where the files lie that it lists, if they do not lie in *origin*.
-    :raises ConfigError: no layout is known that fits, or there is more than one index.
+    :raises ConfigError: nothing lies there, no layout is known that fits, or there is more than one index.
     :raises NotPublished: one of *names* is not there.
     :raises StorageError: a store failed.
     :raises ForeignIndex: a page or list of it cannot be understood.
     """
     places = [_Place.of(storage) for storage in (origin, *([files] if files else []))]
+    for place in places:
+        if not place.entries:
+            hint = "Correct where it is, or look whether these credentials may list it."
+            raise ConfigError(f"nothing lies in {place.storage.location}: there is no such place, or it is empty", hint=hint)
     wanted = frozenset(names)
     seen = _LOOKS[layout](places, gather)
     copies = _sorted(candidate for candidate in seen.candidates if candidate.project in (wanted or {candidate.project}))

@@ -78,6 +78,7 @@ def take(
     :raises StorageError: a store failed; running the same command again is safe.
     :raises UnsupportedIndex: the root cannot be understood. A project that cannot is left as it is, and remarked upon.
     """
+    _check_root(storage)
     index = Index(storage, sleep=sleep, gather=gather if len(found.in_place) == 1 else singly)
     if found.files > len(found.copies):
         index.probe()
@@ -97,9 +98,15 @@ def preview(
     gather: Gather = concurrently,
 ) -> Adoption:
     """Say what :func:`take` would do, and write nothing. Arguments, results and errors are the same."""
+    _check_root(storage)
     done = gather([partial(_would_take_in, storage, name, read, sent) for name in found.in_place])
     done += gather([partial(_would_copy, storage, batch, read, sent) for batch in _batches(found.copies)])
     return _summed(found, done)
+
+
+def _check_root(storage: Storage) -> None:
+    """The root comes last, so that it names what is there; whether it will refuse is seen first."""
+    Index(storage, gather=singly).look_at_root()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ that fails is an error, and never a finding.
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -14,12 +15,14 @@ from functools import partial
 from itertools import chain, groupby
 from typing import TypeAlias, TypeVar
 
-from . import pages, simple
+from packaging.utils import canonicalize_name
+
+from . import layouts, pages, simple
 from .errors import NotPublished, UnsupportedIndex
 from .filenames import is_normalized
 from .findings import NOTES, Counted, Depth, Finding, Kind, Report, silently
 from .index import Stream, in_turn
-from .inspection import RECORD_HEADERS, key_of, of_entry, of_file, of_headers, of_page
+from .inspection import RECORD_HEADERS, announces_sidecar, key_of, of_entry, of_file, of_headers, of_page
 from .listing import Directory, Why, directories, directory, is_by_content, leftovers, names_alone
 from .model import File, Project, ProjectList, Used
 from .storage.base import Storage, Stored
@@ -219,15 +222,24 @@ def _of_documents(state: State, depth: Depth) -> Iterator[Finding]:
         yield from of_headers(simple.record_key(state.name), state.record, RECORD_HEADERS)
         if depth is not Depth.DOCUMENTS:
             yield from _of_contradictions(state.project)
+            yield from _of_unannounced(state.project, state.directory)
             yield from _of_leftovers(state.project, state.directory)
 
 
 def _of_foreign(found: Directory) -> Iterator[Finding]:
     keys = [entry.key for entry in found.entries if entry.key not in (simple.ROOT_RECORD, simple.ROOT_PAGE)]
-    if found.name and keys:
+    if found.name and any(layouts.is_release_file(posixpath.basename(key)) for key in keys if key.count("/") == 1):
+        looked_for = f"installers look for {canonicalize_name(found.name)}"
+        yield Finding(Kind.ASTRAY, f"{found.name}/", f"{looked_for}; {_objects(len(keys))}")
+    elif found.name and keys:
         yield Finding(Kind.FOREIGN, f"{found.name}/", f"no project has this name; {_objects(len(keys))}")
     elif keys:
-        yield from (Finding(Kind.FOREIGN, key, "it lies right in the root of the repository") for key in keys)
+        yield from map(_in_the_root, keys)
+
+
+def _in_the_root(key: str) -> Finding:
+    kind = Kind.ASTRAY if layouts.is_release_file(key) else Kind.FOREIGN
+    return Finding(kind, key, "it lies right in the root of the repository")
 
 
 def _without_record(state: State) -> Iterator[Finding]:
@@ -262,6 +274,8 @@ def _of_contradictions(project: Project) -> Iterator[Finding]:
             problem = "the record lists it, and among the keys that were given up, too"
         elif (version := project.version_of(file.filename)) and str(version) not in project.versions:
             problem = f"the record does not count {version} among the project's versions"
+        elif (key := key_of(project.name, file)) and not key.startswith(f"{project.name}/"):
+            problem = f"it lies at {key}, in a directory whose own project may take it away"
         elif not (problem := of_entry(file)):
             continue
         yield Finding(Kind.RECORD_CONTRADICTORY, f"{project.name}/{file.key}", problem)
@@ -295,6 +309,13 @@ def _of_deleted(project: Project) -> Iterator[Finding]:
             yield Finding(Kind.RECORD_CONTRADICTORY, f"{project.name}/{file.key}", problem)
 
 
+def _of_unannounced(project: Project, found: Directory) -> Iterator[Finding]:
+    silent = {f"{key_of(project.name, file)}.metadata" for file in project.held_files if not announces_sidecar(file)}
+    for entry in found.entries:
+        if entry.key in silent:
+            yield Finding(Kind.SIDECAR_UNANNOUNCED, entry.key, "it lies there, and the record does not announce it")
+
+
 _LEFTOVERS = {
     Why.GIVEN_UP: (Kind.GIVEN_UP, "given up on {since}; {size} bytes"),
     Why.ORPHAN: (Kind.ORPHAN, "stored on {since}, and listed by no record; {size} bytes"),
@@ -324,10 +345,17 @@ def _of_root(
     if record:
         yield from of_page(simple.ROOT_PAGE, page, root.serial, partial(pages.root_to_html, root))
         yield from of_headers(simple.ROOT_RECORD, record, RECORD_HEADERS)
+        yield from _of_repeated(simple.root_names(record.body))
         unlisted = [name for name in tally.listed if name not in root.projects]
         yield from (Finding(Kind.UNLISTED, f"{name}/", "it has a record, and the root does not name it") for name in unlisted)
     elif tally.listed or (page and pages.page_serial(page.body) is not None):
         yield Finding(Kind.ROOT, simple.ROOT_RECORD, f"there is none, and there are {len(tally.listed)} projects with a record")
+
+
+def _of_repeated(names: Iterable[str]) -> Iterator[Finding]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield Finding(Kind.RECORD_CONTRADICTORY, simple.ROOT_RECORD, f"it names {name} {count} times")
 
 
 def _of_ghosts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -224,6 +225,12 @@ def _listed_without_record(storage: Storage, _project: str) -> None:
     edit_root(storage, root(storage).add(["ghost"]))
 
 
+def _named_twice(storage: Storage, project: str) -> None:
+    document = json.loads(_page(storage, simple.ROOT_RECORD))
+    document["projects"].append({"name": project})
+    overwrite(storage, simple.ROOT_RECORD, json.dumps(document).encode(), simple.JSON_TYPE)
+
+
 def _lose_root(key: str) -> Break:
     return lambda storage, _project: storage.delete(key)
 
@@ -321,6 +328,7 @@ FINAL = (
     _final("no file and no sidecar", _wheel_and_sidecar, Kind.FILE_MISSING, Kind.SIDECAR_MISSING),
     _final("sidecar of other metadata", _lost_with_other_metadata, Kind.SIDECAR_MISSING),
     _final("no record of a listed project", _listed_without_record, Kind.RECORD_MISSING),
+    _final("named twice in the root", _named_twice, Kind.RECORD_CONTRADICTORY),
     _final("older root record", _older_root_record, Kind.RECORD_OUTDATED),
     _final("unreadable root record", _root_record, Kind.RECORD_UNREADABLE),
 )
@@ -333,4 +341,5 @@ BYTES = (
 DEEP = (
     _final("other metadata in the wheel", _other_metadata, Kind.METADATA_DIFFERS),
     _final("other metadata in the wheel, unhashed", _other_unhashed_metadata, Kind.METADATA_DIFFERS),
+    _final("another md5, and no sha256", _change(hashes={"md5": "0" * 32}), Kind.FILE_DAMAGED),
 )

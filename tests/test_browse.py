@@ -427,6 +427,7 @@ def test_search_prints_names_and_summaries(index: LocalStorage, capsys: Printed)
         "repository": index.location,
         "text": "web client",
         "projects": [{"project": "http-client2", "summary": "A web client"}],
+        "unreadable": [],
     }
 
 

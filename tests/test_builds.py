@@ -316,6 +316,7 @@ def test_a_relative_repository_is_the_projects_for_both_files_or_refused_with_th
     said = project.fail(*command, *YES, "--out-dir" if command is UV_BUILD else "--outdir", tmp_path / "elsewhere")
     assert "../simple is relative, and this build runs in a temporary directory, in the unpacked sdist" in said
     assert "Write an absolute path, or build both in the project: python -m build --sdist --wheel." in said
+    assert "add -C publish_private.existing=keep" in said
     assert list(listed(project.index)) == [SDIST]
     project.succeed(*command, "--sdist", "--wheel", *YES, "-Cpublish_private.existing=keep", "-o", tmp_path / "elsewhere")
     assert listed(project.index).keys() == {SDIST, WHEEL}

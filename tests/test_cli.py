@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -283,6 +284,51 @@ sys.exit(main())
     assert done.returncode == 1
     assert done.stderr.startswith("interrupted. Running the same command again is safe")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["verify"], ["show", "demo"], ["search", "demo"]], ids=" ".join)
+def test_who_has_read_enough_ends_a_command_quietly(
+    project: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: Printed
+) -> None:
+    assert main(["-r", "../index", "publish", "demo", "1.0"]) == 0
+    capfd.readouterr()
+    assert run_unread(monkeypatch, ["-q", "-r", "../index", *arguments]) == 0
+    assert capfd.readouterr().err == ""
+    # What nobody reads has been looked at all the same.
+    Path(project.parent, "index/demo/index.html").unlink()
+    assert run_unread(monkeypatch, ["-q", "-r", "../index", "verify"]) == 1
+
+
+def run_unread(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> int:
+    """Run the program with a standard output whose other end is closed."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    unread = os.fdopen(writer, "w")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", unread)
+        code = main(arguments)
+        sys.stdout.close()
+    with suppress(BrokenPipeError):
+        unread.close()
+    return code
+
+
+@pytest.mark.parametrize("command", ["list", "-q verify", "show demo"])
+def test_nothing_is_said_of_a_pipe_that_is_closed_when_the_process_ends_either(project: Path, command: str) -> None:
+    assert main(["-r", "../index", "publish", "demo", "1.0"]) == 0
+    piped = f"{{ {sys.executable} -m pypiprivate -r ../index {command}; echo $? >&2; }} | true"
+    done = subprocess.run(["sh", "-c", piped], cwd=project, capture_output=True, text=True, check=False)
+    assert done.stderr == "0\n"
+
+
+@pytest.mark.parametrize("command", ["list", "gc", "upload x", "adopt"])
+def test_what_a_command_does_not_know_is_refused_with_its_own_usage(command: str, capsys: Printed) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*command.split(), "--bogus"])
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"usage: pypi-private {command.split(maxsplit=1)[0]} ")
+    assert said.endswith(f"pypi-private {command.split(maxsplit=1)[0]}: error: unrecognized arguments: --bogus\n")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")

@@ -418,5 +418,5 @@ def test_the_program_says_it_to_machines(index: LocalStorage, capsys: pytest.Cap
     assert told(index, "gc", "--json") == 0
     said = json.loads(capsys.readouterr().out)
     (found,) = said.pop("objects")
-    assert said == {"repository": index.location, "size": 4, "dry_run": True}
+    assert said == {"repository": index.location, "size": 4, "dry_run": True, "unreadable": []}
     assert (found["key"], found["size"], found["why"]) == (f"demo/{'0' * 32}/demo-9.tar.gz", 4, "orphan")

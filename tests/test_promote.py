@@ -66,6 +66,11 @@ def send(storage: Storage, *paths: Path) -> None:
     publish.publish([artifact.read(path) for path in paths], storage, clock=lambda: YESTERDAY, gather=in_turn)
 
 
+def would_be_copied(source: Storage, target: Storage) -> tuple[Receipt, ...]:
+    """Say what promoting would do."""
+    return publish.preview(promote.offers(source, [ONE], gather=in_turn), target, gather=in_turn)
+
+
 def copy(
     source: Storage, target: Storage, *targets: Target, existing: Existing = Existing.REFUSE, now: datetime = TODAY
 ) -> tuple[Receipt, ...]:
@@ -283,8 +288,21 @@ def test_bytes_that_are_not_those_of_the_record_never_arrive(staging: MemoryStor
 def test_an_object_that_is_gone_is_a_failure_of_the_store(staging: MemoryStorage) -> None:
     (key,) = [key for key in snapshot(staging) if key.endswith(SDIST) and "demo" in key and "1.0" in key]
     staging.delete(key)
+    production = MemoryStorage()
+    for act in (copy, would_be_copied):
+        with pytest.raises(StorageError, match="the record lists it, and nothing lies there") as caught:
+            act(staging, production)
+        assert caught.value.what == f"{staging.location}/{key}"
+        assert "verify" in caught.value.hint
+    assert snapshot(production) == {}
+
+
+def test_an_object_that_goes_while_it_is_promoted_is_a_failure_of_the_store(staging: MemoryStorage) -> None:
+    (key,) = [key for key in snapshot(staging) if key.endswith(SDIST) and "demo" in key and "1.0" in key]
+    production = MemoryStorage()
     with pytest.raises(StorageError, match="there is no such object"):
-        copy(staging, MemoryStorage())
+        copy(staging, Observed(production, before=lambda verb, _: staging.delete(key) if verb == "store" else None))
+    assert production.get("demo/index.json") is None
 
 
 def test_a_temporary_directory_that_is_full_or_missing_is_said(staging: MemoryStorage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -506,7 +506,7 @@ def test_the_program_says_what_is_left_for_a_human(index: LocalStorage, capsys: 
     assert told(index, "-q", "repair") == 1
     said = capsys.readouterr().err.splitlines()
     assert said[0:2] == ["1 finding left for a human:", "files missing: 1"]
-    assert said[3].startswith("  -> Restore the very bytes")
+    assert said[3].startswith("  -> Put the very bytes back")
 
 
 def test_the_program_says_it_to_machines(index: LocalStorage, capsys: pytest.CaptureFixture[str]) -> None:

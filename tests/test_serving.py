@@ -667,6 +667,25 @@ def test_a_recipe_is_printed_and_written(tmp_path: Path, capsys: pytest.CaptureF
     assert json.loads(capsys.readouterr().out)["files"].keys() == {"nginx.conf", "names.js"}
 
 
+def test_a_recipe_is_not_written_over_what_somebody_has_edited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    conf = tmp_path / "conf"
+    write_it = ["-r", str(tmp_path / "simple"), "recipe", "nginx", "--into", str(conf)]
+    assert main(write_it) == 0
+    assert main(write_it) == 0  # again is no error
+    for name in ("names.js", "nginx.conf"):
+        other = "nginx.conf" if name == "names.js" else "names.js"
+        ours = (conf / name).read_text("utf-8")
+        (conf / name).write_text("edited", "utf-8")
+        (conf / other).unlink()
+        assert main(write_it) == 1
+        said = capsys.readouterr().err
+        assert f"{conf / name} is there already, and says something else." in said
+        assert "--force" in said
+        assert ((conf / name).read_text("utf-8"), (conf / other).exists()) == ("edited", False)
+        assert main([*write_it, "--force"]) == 0
+        assert (conf / name).read_text("utf-8") == ours
+
+
 def test_settings_say_what_a_recipe_is_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     user = tmp_path / "user.cfg"
     user.write_text(

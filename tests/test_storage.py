@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
-from pypiprivate.errors import ConfigError
+from pypiprivate.checks import Check, fail, ok
+from pypiprivate.errors import ConfigError, StorageError
 from pypiprivate.storage import Storage, backends, find_backend, open_storage
-from pypiprivate.storage.conformance import CreatingContract, StorageContract
+from pypiprivate.storage.conformance import StorageContract
 from pypiprivate.storage.local import LocalStorage
 from pypiprivate.storage.memory import MemoryStorage
 from pypiprivate.storage.s3 import S3Storage, open_bucket
@@ -53,7 +56,7 @@ class TestMemory(StorageContract):
         return MemoryStorage()
 
 
-class TestLocal(CreatingContract):
+class TestLocal(StorageContract):
     @pytest.fixture
     def storage(self, tmp_path: Path) -> LocalStorage:
         return LocalStorage(tmp_path / "index")
@@ -145,3 +148,70 @@ def _install(site: Path, entry: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[pypiprivate.storage]\n{entry}\n")
     monkeypatch.syspath_prepend(site)
+
+
+# -- what the suite says of a backend that does wrong what it offers ----------------------------------------------------------
+
+
+class Copies(MemoryStorage):
+    """Says what it likes of what it copied."""
+
+    def copy(self, key: str, source: Storage, source_key: str, *, sha256: str) -> bool:
+        body = b"".join(source.read(source_key))
+        self.swap(key, body, replacing=None, content_type="text/plain")
+        return True
+
+
+class Names(MemoryStorage):
+    """Shows what is its own, and what is no directory."""
+
+    def names(self) -> Iterator[str]:
+        yield from {key.partition("/")[0] for key in self._objects}
+
+
+class Relabels(MemoryStorage):
+    """Makes an object where there is none, and leaves the headers of what there is."""
+
+    def relabel(self, key: str) -> bool:
+        if self.get(key) is None:
+            self.swap(key, b"", replacing=None, content_type="text/plain")
+        return True
+
+
+class Surveys(MemoryStorage):
+    """Writes where it may only look, and says of what is wrong no way out."""
+
+    def survey(self) -> Iterator[Check]:
+        self.store("survey", b"", sha256=hashlib.sha256(b"").hexdigest())
+        yield ok("place", "it is there.")
+
+    def examine(self, _key: str) -> Iterator[Check]:
+        yield fail("trial", "it does not work.", "")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "test"),
+    [
+        (Copies, StorageContract.test_a_copy_is_what_was_copied_and_is_served_as_what_is_stored),
+        (Copies, partial(StorageContract.test_other_bytes_than_announced_are_not_copied, there=True)),
+        (Copies, StorageContract.test_what_lies_with_a_stranger_is_not_copied),
+        (Names, StorageContract.test_names_are_those_under_which_something_lies),
+        (Relabels, StorageContract.test_relabelling_gives_an_artifact_its_headers_and_leaves_its_bytes),
+        (Relabels, StorageContract.test_nothing_cannot_be_relabelled),
+        (Surveys, StorageContract.test_a_survey_writes_nothing_and_says_first_whether_the_place_is_there),
+        (Surveys, StorageContract.test_an_examination_leaves_nothing_but_its_own_key),
+    ],
+)
+def test_a_backend_that_offers_more_must_do_it_right(wrong: type[MemoryStorage], test: Callable[..., None]) -> None:
+    with pytest.raises(AssertionError):
+        test(StorageContract(), storage=wrong())
+
+
+def test_a_store_that_cannot_say_what_it_copied_may_fail_to() -> None:
+    class Fails(MemoryStorage):
+        def copy(self, key: str, *_: object, **__: object) -> bool:
+            raise StorageError(key, "it changed meanwhile.")
+
+    StorageContract().test_other_bytes_than_announced_are_not_copied(Fails(), there=True)
+    with pytest.raises(StorageError):
+        StorageContract().test_a_copy_is_what_was_copied_and_is_served_as_what_is_stored(Fails())

@@ -22,7 +22,7 @@ import pytest
 
 from pypiprivate.errors import ConfigError, StorageError
 from pypiprivate.storage import Storage, open_storage
-from pypiprivate.storage.conformance import CreatingContract
+from pypiprivate.storage.conformance import StorageContract
 from pypiprivate.storage.local import LocalStorage, _flush, _move
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -310,7 +310,7 @@ def no_links(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_links")
-class TestWithoutLinks(CreatingContract):
+class TestWithoutLinks(StorageContract):
     @pytest.fixture
     def storage(self, base: Path) -> LocalStorage:
         return LocalStorage(base)

@@ -18,13 +18,13 @@ from typing import Any
 
 import pytest
 
-from pypiprivate import layouts, pages, survey, takeover
+from pypiprivate import layouts, pages, simple, survey, takeover
 from pypiprivate.artifact import examine_published
 from pypiprivate.cli import _parser, main
 from pypiprivate.errors import ConfigError, NotPublished, StorageError, UnsupportedIndex
 from pypiprivate.index import Index
 from pypiprivate.layouts import Layout
-from pypiprivate.model import Existing, Status
+from pypiprivate.model import Existing, ProjectList, Status
 from pypiprivate.publish import publish
 from pypiprivate.storage import open_storage
 from pypiprivate.storage.base import Storage
@@ -525,6 +525,51 @@ def test_an_sdist_without_metadata_stays_offered(tmp_path: Path) -> None:
     assert filenames(storage, "demo") == ["demo-1.0.tar.gz"]
 
 
+@pytest.mark.parametrize(
+    ("key", "body", "said"),
+    [
+        ("index.json", b"no record", "it is not JSON"),
+        ("index.json", b'{"meta": {"api-version": "2.0"}, "projects": []}', "api-version"),
+        ("index.html", pages.root_to_html(ProjectList(serial=9)), "older"),
+    ],
+    ids=["unreadable", "of-a-newer-version", "outdated"],
+)
+def test_a_root_that_will_refuse_is_seen_before_the_first_project_is_written(
+    older: MemoryStorage, key: str, body: bytes, said: str
+) -> None:
+    put(older, "index.json", simple.root_to_json(ProjectList(serial=3)))
+    put(older, key, body)
+    copies = survey.survey_place(older, layout=Layout.DIRECTORY, gather=in_turn)
+    for found in (survey.survey(older, gather=in_turn), copies):
+        assert found.files
+        for act in (takeover.take, takeover.preview):
+            before = snapshot(older)
+            with pytest.raises(UnsupportedIndex, match=said):
+                act(found, older, gather=in_turn)
+            assert snapshot(older) == before
+
+
+def test_a_flat_directory_is_not_adopted_in_place_and_that_is_no_success(
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments in ((), ("-q",), ("--dry-run",)):
+        assert main(["-r", str(wheel.parent), "adopt", *arguments]) == 1
+        assert f"adopt --from {wheel.parent} into another one" in capsys.readouterr().err
+    assert main(["-r", str(tmp_path / "index"), "adopt", "--from", str(wheel.parent)]) == 0
+    assert filenames(LocalStorage(tmp_path / "index"), "demo") == [wheel.name]
+
+
+def test_a_directory_that_is_not_there_is_said_to_be_none(
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "missing"
+    by_layout = ([str(missing), "--layout", layout] for layout in layouts.LAYOUTS)
+    for arguments in ([str(missing)], [str(wheel.parent), "--files", str(missing)], *by_layout):
+        assert main(["-r", str(tmp_path / "index"), "adopt", "--from", *arguments]) == 1
+        assert f"error: nothing lies in {missing}: there is no such place, or it is empty" in capsys.readouterr().err
+    assert not missing.exists()
+
+
 # -- at every moment ----------------------------------------------------------------------------------------------------------
 
 
@@ -781,7 +826,6 @@ def test_more_than_one_index_is_ambiguous(wheel: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "layout", "reason"),
     [
-        ({}, None, "no index"),
         ({"README": b""}, None, "no index"),
         ({"packages.json": b'{"name": "node"}', "demo-1.0.tar.gz": b""}, None, "packages.json"),
         ({"packages.json": b"{", "demo-1.0.tar.gz": b""}, None, "packages.json"),

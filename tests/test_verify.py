@@ -16,16 +16,16 @@ from typing import Any
 
 import pytest
 
-from pypiprivate import artifact, edits, simple
+from pypiprivate import artifact, edits, simple, survey, takeover
 from pypiprivate.amend import amend, remove
 from pypiprivate.cli import main
 from pypiprivate.edits import Target
-from pypiprivate.errors import NotPublished, StorageError
+from pypiprivate.errors import NotPublished, StorageError, UnsupportedIndex
 from pypiprivate.findings import Depth, Finding, Kind, Report
 from pypiprivate.index import in_turn, streaming
 from pypiprivate.model import Existing
 from pypiprivate.publish import publish, utc_now
-from pypiprivate.storage.base import Stat, Storage
+from pypiprivate.storage.base import OCTETS, Stat, Storage
 from pypiprivate.storage.local import LocalStorage
 from pypiprivate.storage.memory import MemoryStorage
 from pypiprivate.storage.s3 import S3Storage, open_bucket
@@ -47,7 +47,7 @@ from .breakages import (
     wheel_of,
 )
 from .builders import make_sdist, make_wheel
-from .repositories import Observed, during, failing, not_at_all, older_tool, put, record, root, snapshot
+from .repositories import Observed, during, failing, filenames, not_at_all, older_tool, put, record, root, snapshot
 from .servers import Server, seaweedfs, shared
 
 BROKEN = Breakage.__str__
@@ -224,6 +224,68 @@ def test_files_that_cannot_be_checked_are_a_note(storage: MemoryStorage) -> None
     assert report.kinds == {Kind.UNCHECKED: 5}
 
 
+def relist_wheel(storage: MemoryStorage, **changes: Any) -> None:
+    found, wheel = record(storage, "demo"), wheel_of(storage, "demo")
+    changed = replace(wheel, **changes)
+    edit_record(storage, replace(found, files=tuple(changed if file == wheel else file for file in found.files)))
+
+
+def test_a_file_with_an_older_digest_is_a_note_until_that_is_compared(storage: MemoryStorage) -> None:
+    body = b"".join(storage.read(f"demo/{wheel_of(storage, 'demo').key}"))
+    relist_wheel(storage, hashes={"md5": hashlib.md5(body).hexdigest(), "blake3": "unknown"})
+    (finding,) = verify(storage).findings
+    assert (finding.kind, finding.problem) == (Kind.UNCHECKED, "the record has no sha256 of it; --deep compares its md5")
+    assert verify(storage, depth=Depth.BYTES).findings == ()
+
+
+def test_a_sidecar_that_the_record_announces_no_more_is_a_note(storage: MemoryStorage) -> None:
+    relist_wheel(storage, core_metadata=False)
+    report = verify(storage, depth=Depth.BYTES)
+    assert report.is_sound
+    assert keys(report, Kind.SIDECAR_UNANNOUNCED) == [f"demo/{wheel_of(storage, 'demo').key}.metadata"]
+
+
+def test_a_file_in_the_directory_of_another_project_is_found_for_that_project_may_take_it_away(storage: MemoryStorage) -> None:
+    """Neither a deletion nor gc asks any other record."""
+    (wheel,) = (file for file in record(storage, "other").files if file.filename.endswith(".whl"))
+    relist_wheel(storage, url=f"../other/{wheel.url}", filename=wheel.filename, hashes=wheel.hashes, size=wheel.size)
+    key = f"other/{wheel.key}"
+    (found,) = [finding for finding in verify(storage, ["demo"]).findings if finding.kind is Kind.RECORD_CONTRADICTORY]
+    assert found.problem == f"it lies at {key}, in a directory whose own project may take it away"
+    delete_one(storage, Path(), "other")
+    assert keys(verify(storage), Kind.FILE_MISSING) == [key]
+
+
+def test_what_adopt_would_take_is_not_called_nobodys(storage: MemoryStorage, tmp_path: Path) -> None:
+    path = make_wheel(tmp_path, "Other.Demo", "1.0")
+    for key in (f"Other.Demo/{path.name}", "Assets/logo.png", path.name, "robots.txt"):
+        overwrite(storage, key, path.read_bytes(), OCTETS)
+    report = verify(storage)
+    assert report.is_sound
+    assert keys(report, Kind.ASTRAY) == ["Other.Demo/", path.name]
+    assert keys(report, Kind.FOREIGN) == ["Assets/", "robots.txt"]
+    (found,) = [finding for finding in report.findings if finding.key == "Other.Demo/"]
+    assert found.problem == "installers look for other-demo; 1 object"
+    assert "pypi-private adopt" in found.way_out
+    takeover.take(survey.survey(storage), storage)
+    assert filenames(storage, "other-demo") == [path.name]
+
+
+def test_where_a_record_is_lost_for_good_the_way_out_leads_back_to_its_files(tmp_path: Path) -> None:
+    storage, elsewhere = LocalStorage(tmp_path / "index"), tmp_path / "elsewhere"
+    fill(storage, tmp_path, "demo", "other")
+    storage.delete("demo/index.json")
+    (finding,) = verify(storage).findings
+    assert "pypi-private adopt --from PLACE --layout directory" in finding.way_out
+    with pytest.raises(UnsupportedIndex, match="it is missing") as caught:
+        publish_another(storage, tmp_path)
+    assert "pypi-private verify" in caught.value.hint
+    (tmp_path / "index" / "demo").rename(elsewhere)
+    assert told(storage, "adopt", "--from", str(elsewhere), "--layout", "directory") == 0
+    assert len(filenames(storage, "demo")) == 2
+    assert verify(storage, depth=Depth.BYTES).findings == ()
+
+
 def test_metadata_that_cannot_be_read_are_a_note(storage: MemoryStorage, tmp_path: Path) -> None:
     found, wheel = record(storage, "demo"), wheel_of(storage, "demo")
     digest = hashlib.sha256(b"no zip").hexdigest()
@@ -276,8 +338,8 @@ def replace_one(storage: Storage, directory: Path) -> None:
     publish([artifact.read(path)], storage, existing=Existing.REPLACE)
 
 
-def delete_one(storage: Storage, _directory: Path) -> None:
-    remove(storage, "demo", edits.delete(Target.parse("demo"), utc_now()))
+def delete_one(storage: Storage, _directory: Path, project: str = "demo") -> None:
+    remove(storage, project, edits.delete(Target(project), utc_now()))
 
 
 COMMANDS: dict[str, Callable[[Storage, Path], None]] = {
@@ -440,7 +502,12 @@ def test_every_breakage_is_found_on_a_real_store(real: Storage, tmp_path: Path) 
     report = run(real, Depth.BYTES, 8)
     for project, one in breakages.items():
         found = {finding.kind for finding in report.findings if finding.key.startswith(f"{project}/")}
-        if one.name not in {"root served as text", "older root record", "no record of a listed project"}:
+        if one.name not in {
+            "named twice in the root",
+            "root served as text",
+            "older root record",
+            "no record of a listed project",
+        }:
             assert found - {Kind.METADATA_DIFFERS} == one.finds - {Kind.METADATA_DIFFERS}, one
     assert "ghost/index.json" in keys(report, Kind.RECORD_MISSING)
 
@@ -497,7 +564,7 @@ def test_the_program_says_what_is_wrong_by_kind_and_what_to_do(index: LocalStora
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "files missing: 1"
     assert lines[1].endswith("other-1.0-py3-none-any.whl: the record lists it, and nothing lies there")
-    assert lines[2].startswith("  -> Restore the very bytes")
+    assert lines[2].startswith("  -> Put the very bytes back under that key by hand")
     assert lines[4:6] == ["pages that are not those of their records: 1", "  demo/index.html: there is none"]
     assert lines[8:10] == [
         "objects that are not ours: 1 (no promise is broken)",

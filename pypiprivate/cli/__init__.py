@@ -33,7 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     if "_ARGCOMPLETE" in os.environ:
         _complete()
-    arguments = _parser(words).parse_args(words)
+    arguments, unknown = _parser(words).parse_known_args(words)
+    if unknown:
+        arguments.refuse(f"unrecognized arguments: {' '.join(unknown)}")
     _log_to_stderr(arguments.verbose - arguments.quiet)
     try:
         with _interruptible():
@@ -82,7 +84,8 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         command_parser = commands.add_parser(summary.name, description=summary.about, parents=[general_options()])
         command = summary.load()
         command.configure(command_parser)
-        command_parser.set_defaults(run=command.run)
+        # What the command does not know is refused with its own usage.
+        command_parser.set_defaults(run=command.run, refuse=command_parser.error)
     return parser
 
 

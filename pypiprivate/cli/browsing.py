@@ -13,14 +13,14 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from .. import progress, report
 from ..browse import Hit
-from ..errors import NotPublished
+from ..errors import NotPublished, Unreadable, UnsupportedIndex
 from ..model import File, Project
 from ..releases import Release, newest, releases
 from ..repository import Repository
 from ..wording import size_of
 from .options import Command, UsageError, add_json, repository_of
 from .targets import project_of, target_of
-from .terminal import print_json, print_lines, say, table
+from .terminal import print_json, print_lines, say, table, tell_unread, unread_as_json
 
 #: What no name holds, and hardly a summary, but a pattern does.
 _PATTERN = re.compile(r"[\\^$*|\[\]{}]|\.\+|\(\?")
@@ -184,22 +184,24 @@ def _shown_as_json(record: Project, release: Release, said: RawMetadata, reposit
 def _search(arguments: argparse.Namespace) -> int:
     _check_text(arguments.text)
     repository = repository_of(arguments)
-    hits = _hits(arguments, repository)
+    errors: list[UnsupportedIndex] = []
+    hits = _hits(arguments, repository, errors.append)
     if arguments.json:
         found = [{"project": hit.project, "summary": hit.summary} for hit in hits]
-        print_json({"repository": repository.storage.location, "text": arguments.text, "projects": found})
-        return 0
+        said = {"repository": repository.storage.location, "text": arguments.text, "projects": found}
+        print_json(said | unread_as_json(errors))
+        return tell_unread(errors)
     rows = [(hit.project,) if arguments.names else (hit.project, hit.summary or "") for hit in hits]
     lines = table(("",) * len(rows[0]), rows)[1:] if rows else []
     _print_or_say(arguments, lines, f"Nothing in {repository.storage.location} is called or says {arguments.text!r}.")
-    return 0
+    return tell_unread(errors)
 
 
-def _hits(arguments: argparse.Namespace, repository: Repository) -> list[Hit]:
+def _hits(arguments: argparse.Namespace, repository: Repository, unreadable: Unreadable) -> list[Hit]:
     if arguments.names:
         return [Hit(name, None) for name in repository.search_names(arguments.text)]
     with progress.counted_on(None if arguments.quiet else sys.stderr, "reading projects") as counted:
-        return list(repository.search(arguments.text, progress=counted))
+        return list(repository.search(arguments.text, progress=counted, unreadable=unreadable))
 
 
 def _check_text(text: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from .. import edits, progress, report
 from ..amend import Change
 from ..edits import Edit, Retention, Target
+from ..errors import UnsupportedIndex
 from ..model import Existing
 from ..publish import utc_now
 from ..repository import Repository
@@ -19,7 +20,7 @@ from ..wording import size_of
 from .options import Command, UsageError, add_dry_run, add_json, add_yes, repository_of
 from .publishing import add_existing
 from .targets import project_of, release_of, repository_named, target_of, wrong_usage
-from .terminal import is_confirmed, print_json, say
+from .terminal import is_confirmed, print_json, say, tell_unread, unread_as_json
 
 #: What a change comes to, in words; what it is given stands before a participle: "would be " in a dry run, else nothing.
 Lines: TypeAlias = Callable[[Change, str], Iterator[str]]
@@ -130,11 +131,13 @@ def _prune(arguments: argparse.Namespace) -> int:
     retention = _retention(arguments)
     names = [project_of(name) for name in arguments.projects] or None
     repository = repository_of(arguments)
-    changes = (repository.prune if arguments.yes else repository.preview_prune)(retention, names)
-    _tell(arguments, repository, changes, _removed, dry_run=not arguments.yes)
+    errors: list[UnsupportedIndex] = []
+    act = repository.prune if arguments.yes else repository.preview_prune
+    changes = act(retention, names, unreadable=errors.append)
+    _tell(arguments, repository, changes, _removed, dry_run=not arguments.yes, **unread_as_json(errors))
     if not (arguments.quiet or arguments.json):
         say(_after_prune(changes, acted=arguments.yes))
-    return 0
+    return tell_unread(errors)
 
 
 def _after_prune(changes: Sequence[Change], *, acted: bool) -> str:
@@ -181,11 +184,11 @@ def _promote(arguments: argparse.Namespace) -> int:
 
 
 def _tell(
-    arguments: argparse.Namespace, repository: Repository, changes: Sequence[Change], lines: Lines, *, dry_run: bool
+    arguments: argparse.Namespace, repository: Repository, changes: Sequence[Change], lines: Lines, *, dry_run: bool, **more: Any
 ) -> None:
     location = repository.storage.location
     if arguments.json:
-        print_json({"repository": location, "dry_run": dry_run, "projects": [_as_json(change) for change in changes]})
+        print_json({"repository": location, "dry_run": dry_run, "projects": [_as_json(change) for change in changes], **more})
     elif not arguments.quiet:
         for line in (line for change in changes for line in lines(change, "would be " if dry_run else "")):
             say(line)

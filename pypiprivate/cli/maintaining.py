@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from .. import progress
+from ..errors import UnsupportedIndex
 from ..findings import Depth, Finding, Kind, Report
 from ..garbage import Garbage
 from ..repair import Repair
@@ -15,7 +16,7 @@ from ..repository import WORKERS, Repository
 from ..wording import size_of
 from .options import Command, UsageError, add_dry_run, add_json, add_yes, repository_of
 from .targets import project_of
-from .terminal import print_json, print_lines, say
+from .terminal import print_json, print_lines, say, tell_unread, unread_as_json
 
 T = TypeVar("T")
 
@@ -182,12 +183,13 @@ def _repair_as_json(repair: Repair, repository: Repository) -> dict[str, Any]:
 def _gc(arguments: argparse.Namespace) -> int:
     repository = repository_of(arguments)
     act = repository.collect_garbage if arguments.yes else repository.find_garbage
-    found = act(_names(arguments), workers=_workers(arguments))
+    errors: list[UnsupportedIndex] = []
+    found = act(_names(arguments), workers=_workers(arguments), unreadable=errors.append)
     if arguments.json:
-        print_json(_garbage_as_json(found, repository) | {"dry_run": not arguments.yes})
+        print_json(_garbage_as_json(found, repository) | {"dry_run": not arguments.yes} | unread_as_json(errors))
     elif not arguments.quiet:
         _tell_garbage(found, repository, done=arguments.yes)
-    return 0
+    return tell_unread(errors)
 
 
 def _tell_garbage(found: Sequence[Garbage], repository: Repository, *, done: bool) -> None:

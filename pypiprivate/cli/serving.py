@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .. import recipe, serve, simple
@@ -23,6 +24,7 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     known = "; ".join(f"{found.name}: {found.about}" for found in recipe.RECIPES.values())
     parser.add_argument("name", metavar="NAME", choices=tuple(recipe.RECIPES), help=known)
     parser.add_argument("--into", metavar="DIR", type=Path, help="write the recipe's files there, instead of printing the first")
+    parser.add_argument("--force", action="store_true", help="also over files that say something else")
     add_json(parser)
 
 
@@ -35,6 +37,8 @@ def _recipe(arguments: argparse.Namespace) -> int:
     if settings.index_url is None:
         say(_NO_URL)
     if arguments.into:
+        if not arguments.force:
+            _refuse_others(arguments.into, files)
         _write(arguments.into, files)
     if arguments.json:
         print_json({"recipe": chosen.name, "files": files})
@@ -46,12 +50,27 @@ def _recipe(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _refuse_others(directory: Path, files: dict[str, str]) -> None:
+    """Somebody may have edited what an earlier run wrote, or have a nginx.conf of their own there."""
+    for path, text in ((directory / name, text) for name, text in files.items()):
+        with _writable(directory):
+            if path.exists() and path.read_bytes() != text.encode():
+                hint = "Nothing was written. Name another directory, move it away, or say --force to write over it."
+                raise PypiPrivateError(f"{path} is there already, and says something else.", hint=hint)
+
+
 def _write(directory: Path, files: dict[str, str]) -> None:
-    try:
+    with _writable(directory):
         directory.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             (directory / name).write_text(text, "utf-8")
             say(f"wrote {directory / name}")
+
+
+@contextmanager
+def _writable(directory: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise PypiPrivateError(f"{directory} cannot be written to: {error.strerror}.") from error
 
@@ -98,10 +117,10 @@ def _run(arguments: argparse.Namespace, repository: Repository, address: serve.A
 
 
 def _announce(arguments: argparse.Namespace, repository: Repository, address: serve.Address) -> None:
-    if arguments.json:
-        print_json({"index_url": address.url, "location": repository.storage.location})
     for line in _lines(address, repository.storage.location, asks=bool(arguments.auth)):
         say(line)
+    if arguments.json:
+        print_json({"index_url": address.url, "location": repository.storage.location})
 
 
 def _lines(address: serve.Address, location: str, *, asks: bool) -> Iterator[str]:

@@ -6,10 +6,11 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from ..errors import PypiPrivateError, printable
+from ..errors import PypiPrivateError, UnsupportedIndex, printable
 
 #: What is true of every command.
 RESCUE = "Running the same command again is safe and finishes what was begun."
@@ -23,11 +24,12 @@ def say(text: str) -> None:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print a result for people.
+    """Print a result for people. Who closes the pipe, as ``head`` does, has read enough.
 
     :raises PypiPrivateError: standard output takes no more.
     """
-    _print("\n".join(map(printable, lines)))
+    with suppress(_Closed):
+        _print("\n".join(map(printable, lines)))
 
 
 def print_json(value: Any) -> None:
@@ -38,6 +40,10 @@ def print_json(value: Any) -> None:
     import json
 
     _print(json.dumps(value))
+
+
+class _Closed(PypiPrivateError):
+    """Nobody reads standard output any more."""
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -58,6 +64,21 @@ def tell_failure(error: PypiPrivateError, *, as_json: bool) -> None:
         say(line)
 
 
+def tell_unread(errors: Iterable[UnsupportedIndex]) -> int:
+    """Print which projects could not be understood, after the others were done; return the exit code."""
+    lines = sorted(f"error: {error}" for error in errors)
+    for line in lines:
+        say(line)
+    if lines:
+        say("The other projects are done. pypi-private verify says what to do about this.")
+    return 1 if lines else 0
+
+
+def unread_as_json(errors: Iterable[UnsupportedIndex]) -> dict[str, Any]:
+    """Return the same for machines; keys are only ever added."""
+    return {"unreadable": [{"key": error.key, "reason": error.reason} for error in sorted(errors, key=attrgetter("key"))]}
+
+
 def is_confirmed(question: str) -> bool | None:
     """Ask whoever sits there; None where nobody does."""
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
@@ -75,4 +96,5 @@ def _print(text: str) -> None:
         print(text, flush=True)
     except OSError as error:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  or Python tries again at its exit, and complains
-        raise PypiPrivateError(f"the result cannot be printed: {error.strerror}.", hint=RESCUE) from error
+        kind = _Closed if isinstance(error, BrokenPipeError) else PypiPrivateError
+        raise kind(f"the result cannot be printed: {error.strerror}.", hint=RESCUE) from error

@@ -29,7 +29,7 @@ def examine(client: Client, names: Sequence[str], *, gather: Gather = concurrent
         return (failure("public index", error),)
     if status not in {404, 410}:
         said = f"{shown(client.address.url)} answers {status} for a name that nobody has, so it cannot tell which it has."
-        return (fail("public index", said, "Name the simple index itself, as https://pypi.org/simple/."),)
+        return (fail("public index", said, "Name the simple index itself: its URL mostly ends in /simple/."),)
     return tuple(_compared(client, names, gather))
 
 

@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from threading import Barrier
-from typing import Protocol
+from typing import Any
 
 import pytest
 
+from ..checks import Check, Verdict
 from ..errors import Conflict, StorageError
-from .base import OCTETS, Creating, Storage, Stored
+from .base import OCTETS, Storage, Stored
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "text/html; charset=utf-8"
@@ -249,6 +251,97 @@ class StorageContract:
         assert "@" not in storage.location
         assert storage.location == storage.location.rstrip("/")
 
+    # what a backend may offer beside the seven verbs; what it offers it does right
+
+    def test_a_copy_is_what_was_copied_and_is_served_as_what_is_stored(self, storage: Storage) -> None:
+        copy = _offered(storage, "copy")
+        storage.store("spam/0/a", b"artifact", sha256=_sha256(b"artifact"))
+        done = copy("eggs/0/b", storage, "spam/0/a", sha256=_sha256(b"artifact"))
+        assert done in (True, False)
+        assert [entry.key for entry in storage.list("")] == (["eggs/0/b"] if done else []) + ["spam/0/a"]
+        original, copied = storage.stat("spam/0/a"), storage.stat("eggs/0/b" if done else "spam/0/a")
+        assert original
+        assert copied
+        assert (copied.size, copied.sha256, copied.headers) == (original.size, original.sha256, original.headers)
+        assert b"".join(storage.read("eggs/0/b" if done else "spam/0/a")) == b"artifact"
+
+    @pytest.mark.parametrize("there", [True, False])
+    def test_other_bytes_than_announced_are_not_copied(self, storage: Storage, there: bool) -> None:
+        copy = _offered(storage, "copy")
+        if there:
+            storage.store("spam/0/a", b"artifact", sha256=_sha256(b"artifact"))
+        assert not _done(lambda: copy("eggs/0/b", storage, "spam/0/a", sha256=_sha256(b"something else")))
+        assert storage.stat("eggs/0/b") is None
+
+    def test_what_lies_with_a_stranger_is_not_copied(self, storage: Storage) -> None:
+        copy, stranger = _offered(storage, "copy"), _Stranger()
+        assert copy("eggs/0/b", stranger, "spam/0/a", sha256=_sha256(b"artifact")) is False
+        assert storage.stat("eggs/0/b") is None
+
+    def test_names_are_those_under_which_something_lies(self, storage: Storage) -> None:
+        names = _offered(storage, "names")
+        assert list(names()) == []
+        for key in ("index.json", "a-b/index.json", "a/0/x", "a/1/y", "Z/z", ".pypiprivate/probe-0123456789abcdef"):
+            storage.swap(key, b"x", replacing=None, content_type=JSON)
+        assert sorted(names()) == ["Z", "a", "a-b"]
+
+    def test_relabelling_gives_an_artifact_its_headers_and_leaves_its_bytes(self, storage: Storage) -> None:
+        relabel = _offered(storage, "relabel")
+        storage.store("spam/0/a", b"artifact", sha256=_sha256(b"artifact"))
+        storage.swap("spam/0/b", b"artifact", replacing=None, content_type=HTML)
+        done, right, mended = relabel("spam/0/b"), storage.stat("spam/0/a"), storage.stat("spam/0/b")
+        assert right
+        assert mended
+        assert (mended.headers == right.headers) is done
+        assert b"".join(storage.read("spam/0/b")) == b"artifact"
+
+    def test_nothing_cannot_be_relabelled(self, storage: Storage) -> None:
+        assert _offered(storage, "relabel")("spam/0/a") is False
+        assert storage.stat("spam/0/a") is None
+
+    def test_what_is_created_lies_there(self, storage: Storage) -> None:
+        create, bodies = _offered(storage, "create"), {key: key.encode() for key in KEYS}
+        assert create(bodies) == frozenset()
+        assert {entry.key: _body(storage, entry.key) for entry in storage.list("")} == bodies
+
+    def test_nothing_is_created_where_something_lies(self, storage: Storage) -> None:
+        create = _offered(storage, "create")
+        storage.swap("spam/a", b"one", replacing=None, content_type=OCTETS)
+        storage.store("spam/b", b"one", sha256=_sha256(b"one"))
+        assert create({"spam/a": b"two", "spam/b": b"two", "spam/c": b"two"}) == {"spam/a", "spam/b"}
+        assert [_body(storage, f"spam/{name}") for name in "abc"] == [b"one", b"one", b"two"]
+
+    def test_of_many_who_create_the_same_one_wins(self, storage: Storage) -> None:
+        create = _offered(storage, "create")
+        start, bodies = Barrier(self.writers), [secrets.token_bytes(16) for _ in range(self.writers)]
+
+        def write(body: bytes) -> bool:
+            start.wait()
+            return not create({RECORD: body})
+
+        with ThreadPoolExecutor(self.writers) as pool:
+            winners = [body for body, won in zip(bodies, pool.map(write, bodies), strict=True) if won]
+        assert winners == [_body(storage, RECORD)]
+
+    def test_a_survey_writes_nothing_and_says_first_whether_the_place_is_there(self, storage: Storage) -> None:
+        survey = _offered(storage, "survey")
+        _check_said(survey())
+        assert list(storage.list("")) == []
+        storage.swap(RECORD, b"{}", replacing=None, content_type=JSON)
+        before = storage.get(RECORD)
+        first, *_ = _check_said(survey())
+        assert first.verdict is Verdict.OK
+        assert storage.get(RECORD) == before
+        assert [entry.key for entry in storage.list("")] == [RECORD]
+
+    def test_an_examination_leaves_nothing_but_its_own_key(self, storage: Storage) -> None:
+        examine, key = _offered(storage, "examine"), ".pypiprivate/doctor-0123456789abcdef"
+        storage.swap(key, b"written by who asks", replacing=None, content_type=OCTETS)
+        _check_said(examine(key))
+        storage.delete(key)
+        assert storage.get(key) is None
+        assert list(storage.list("")) == []
+
     def _winners(self, storage: Storage, key: str, replacing: Stored | None) -> int:
         """Let all write at once, each its own body; what is read afterwards is a winner's."""
         start = Barrier(self.writers)
@@ -268,39 +361,34 @@ class StorageContract:
         return len(winners)
 
 
-class _CreatingStorage(Creating, Storage, Protocol):
-    pass
+class _Stranger:
+    """Another kind of storage, which has nothing in common with any."""
+
+    location = "stranger:"
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"a copy asked a storage that it knows nothing of for {name}")
 
 
-class CreatingContract(StorageContract):
-    """Tests that hold, beside those of every backend, for one that offers :class:`.Creating`."""
+def _offered(storage: Storage, name: str) -> Any:
+    """Return what a backend offers beside the seven verbs; the test is not for one that does not."""
+    return getattr(storage, name, None) or pytest.skip(f"{type(storage).__name__} offers no {name}")
 
-    @pytest.fixture
-    def storage(self) -> _CreatingStorage:
-        """Give a new, empty repository."""
-        raise NotImplementedError("a subclass says which storage is tested")
 
-    def test_what_is_created_lies_there(self, storage: _CreatingStorage) -> None:
-        bodies = {key: key.encode() for key in KEYS}
-        assert storage.create(bodies) == frozenset()
-        assert {entry.key: _body(storage, entry.key) for entry in storage.list("")} == bodies
+def _done(copy: Callable[[], bool]) -> bool:
+    """A copy that cannot be made may be an error, too."""
+    try:
+        return copy()
+    except StorageError:
+        return False
 
-    def test_nothing_is_created_where_something_lies(self, storage: _CreatingStorage) -> None:
-        storage.swap("spam/a", b"one", replacing=None, content_type=OCTETS)
-        storage.store("spam/b", b"one", sha256=_sha256(b"one"))
-        assert storage.create({"spam/a": b"two", "spam/b": b"two", "spam/c": b"two"}) == {"spam/a", "spam/b"}
-        assert [_body(storage, f"spam/{name}") for name in "abc"] == [b"one", b"one", b"two"]
 
-    def test_of_many_who_create_the_same_one_wins(self, storage: _CreatingStorage) -> None:
-        start, bodies = Barrier(self.writers), [secrets.token_bytes(16) for _ in range(self.writers)]
-
-        def write(body: bytes) -> bool:
-            start.wait()
-            return not storage.create({RECORD: body})
-
-        with ThreadPoolExecutor(self.writers) as pool:
-            winners = [body for body, won in zip(bodies, pool.map(write, bodies), strict=True) if won]
-        assert winners == [_body(storage, RECORD)]
+def _check_said(checks: Iterable[Any]) -> list[Check]:
+    """Each says what it found, and what to change where something is not as it should be."""
+    found = list(checks)
+    assert all(isinstance(check, Check) and check.name and check.said for check in found)
+    assert [check.name for check in found if check.verdict in {Verdict.WARN, Verdict.FAIL} and not check.way_out] == []
+    return found
 
 
 def _body(storage: Storage, key: str) -> bytes | None:
