@@ -1,0 +1,404 @@
+"""Pages in a real browser: through the nginx recipe with its headers, through ``serve``, and from a disk."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Dialog, Page, Request, Route, sync_playwright
+
+from pypiprivate import artifact, edits, pages, serve
+from pypiprivate.amend import amend
+from pypiprivate.edits import Target
+from pypiprivate.model import File, Project, ProjectList, Status
+from pypiprivate.publish import publish
+from pypiprivate.recipe import Place
+from pypiprivate.storage import open_storage
+
+from .builders import make_sdist, make_wheel
+from .examples import environment, run
+from .served import USER, USERS
+from .test_pages import PAIR, released
+from .test_untrusted import ATTACKS
+from .web import by_recipe, http_server
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
+
+FLAGS = """
+--no-sandbox
+--disable-gpu
+--disable-quic
+--no-first-run
+--disable-background-networking
+--disable-component-update
+--disable-sync
+"""
+#: Asked of every page: what WCAG 2.2 AA says, and good habits.
+AXE = {"resultTypes": ["violations"]}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Opened:
+    """A page that somebody has open.
+
+    :ivar told: errors and messages on its console.
+    :ivar asked: URLs that it asked for.
+    """
+
+    page: Page
+    told: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def refuse(self, dialog: Dialog) -> None:
+        self.told.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def rows(self) -> list[str]:
+        """What each visible release begins with, or each visible project."""
+        texts = self.page.locator("tbody tr:visible th, main > ul > li:visible").all_inner_texts()
+        return [" ".join(text.split()) for text in texts]
+
+    def files(self) -> list[str]:
+        return self.page.locator("tbody li:visible a").all_inner_texts()
+
+    def said(self) -> str:
+        return self.page.locator("output").inner_text()
+
+
+@contextmanager
+def opened(browser: Browser, url: str, *, asks: set[str] | None = None, **how: Any) -> Iterator[Opened]:
+    """Open a page, and find at the end that it asked for nothing but itself and had nothing to complain of.
+
+    :param asks: for what else it may ask; None: for anything, and it may complain.
+    """
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **how})
+    try:
+        seen = Opened(context.new_page())
+        seen.page.on("console", lambda message: seen.told.append(message.text))
+        seen.page.on("pageerror", lambda error: seen.told.append(str(error)))
+        seen.page.on("dialog", seen.refuse)
+        seen.page.on("request", lambda request: seen.asked.append(request.url))
+        seen.page.goto(url)
+        yield seen
+        if asks is not None:
+            assert seen.told == []
+            assert set(seen.asked) <= {url, *asks}
+    finally:
+        context.close()
+
+
+# -- an index, as it is served ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with all that a page can show, another one, and one that is empty."""
+    home = tmp_path_factory.mktemp("published")
+    storage = open_storage("local-filesystem", {"base_path": str(home / "simple")})
+    wheels = [make_wheel(home, "demo", "1.10", tags=f"cp31{minor}-none-any") for minor in range(3)]
+    others = [make_wheel(home, "demo", version, requires_python=">=3.8") for version in ("1.9", "1.8", "2.0rc1")]
+    made = [make_sdist(home, "demo", "1.10"), *wheels, *others, make_wheel(home, "other", "1.0")]
+    publish([artifact.read(path) for path in made], storage)
+    amend(storage, "demo", edits.yank(Target.parse("demo==1.8"), reason='loses "data" & <more>'))
+    amend(storage, "demo", edits.set_status("deprecated", reason="use other"))
+    return home / "simple"
+
+
+@pytest.fixture(scope="module", params=["recipe", "serve"])
+def site(request: pytest.FixtureRequest, index: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve it by the recipe for nginx with a password, or as ``serve`` does where there is no nginx."""
+    if request.param == "serve":
+        with plainly(index) as url:
+            yield url
+        return
+    home = tmp_path_factory.mktemp("nginx")
+    (home / "users").write_text(USERS, "utf-8")
+    place = Place("local-filesystem", {"base_path": str(index)})
+    with by_recipe("nginx", place, home, users=str(home / "users")) as url:
+        yield url
+
+
+@contextmanager
+def plainly(index: Path) -> Iterator[str]:
+    address = serve.free("127.0.0.1", 0)
+    with serve.plain(open_storage("local-filesystem", {"base_path": str(index)}), address) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield address.url
+        finally:
+            server.shutdown()
+
+
+WHO: dict[str, Any] = {"http_credentials": {"username": USER[0], "password": USER[1]}}
+
+
+def test_a_search_shows_what_matches_and_says_how_many(browser: Browser, site: str) -> None:
+    with opened(browser, f"{site}demo/", asks=set(), **WHO) as seen:
+        everything = ["2.0rc1 pre-release", "1.10", "1.9", '1.8 yanked: loses "data" & <more>']
+        assert seen.rows() == everything
+        assert seen.said() == ""
+        seen.page.keyboard.press("/")
+        seen.page.keyboard.type("Yanked")
+        assert seen.rows() == everything[3:]
+        assert seen.said() == "1 of 7"
+        seen.page.keyboard.press("Escape")
+        assert seen.rows() == everything
+        assert seen.said() == "7 of 7"
+        # What is said of the release, and what is said of the file.
+        seen.page.keyboard.type("1.10 cp312 wheels")
+        assert seen.rows() == ["1.10"]
+        assert seen.files() == ["demo-1.10-cp312-none-any.whl"]
+        seen.page.keyboard.type(" no/such")
+        assert (seen.rows(), seen.said()) == ([], "0 of 7")
+
+
+def test_a_folded_release_opens_for_what_was_searched_in_it(browser: Browser, site: str) -> None:
+    with opened(browser, f"{site}demo/", asks=set(), **WHO) as seen:
+        folded = seen.page.locator("details")
+        assert folded.get_attribute("open") is not None, "an installer takes this release"
+        seen.page.locator("summary").click()
+        assert len(seen.files()) == 3
+        seen.page.get_by_label("Search").fill("cp311")
+        assert seen.files() == ["demo-1.10-cp311-none-any.whl"]
+
+
+def test_sizes_are_shown_of_files_and_releases(browser: Browser, index: Path, site: str) -> None:
+    files = {file["filename"]: file["size"] for file in json.loads((index / "demo/index.json").read_text("utf-8"))["files"]}
+    with opened(browser, f"{site}demo/", asks=set(), **WHO) as seen:
+        row = seen.page.locator("tbody tr").filter(has_text="1.10")
+        total = sum(size for name, size in files.items() if "1.10" in name)
+        assert row.locator("td").nth(2).inner_text().strip() == f"{round(total / 1000, 1):g} kB"
+        assert seen.page.locator("tbody tr").filter(has_text="1.9").locator("li").inner_text() == (
+            f"demo-1.9-py3-none-any.whl {in_kilobytes(files['demo-1.9-py3-none-any.whl'])}"
+        )
+
+
+def in_kilobytes(size: int) -> str:
+    return f"{size} B" if size < 1000 else f"{round(size / 1000, 1):g} kB"
+
+
+def test_an_announcement_of_results_is_read_aloud(browser: Browser, site: str) -> None:
+    with opened(browser, f"{site}demo/", asks=set(), **WHO) as seen:
+        assert seen.page.get_by_role("status").count() == 1
+
+
+def test_a_project_is_found_and_opened_by_keyboard_alone(browser: Browser, site: str) -> None:
+    with opened(browser, site, asks={f"{site}other/", f"{site}index.html?"}, **WHO) as seen:
+        assert seen.rows() == ["demo", "other"]
+        seen.page.keyboard.press("/")
+        seen.page.keyboard.type("oth")
+        assert (seen.rows(), seen.said()) == (["other"], "1 of 2")
+        seen.page.keyboard.press("Tab")
+        seen.page.keyboard.press("Enter")
+        seen.page.wait_for_url(f"{site}other/")
+        seen.page.get_by_role("button", name="All projects").click()
+        seen.page.wait_for_url(f"{site}index.html?")
+        assert seen.rows() == ["demo", "other"]
+
+
+@pytest.mark.parametrize("command", [0, 1], ids=["uv", "pip"])
+def test_how_to_install_is_copied_and_works(browser: Browser, index: Path, tmp_path: Path, command: int) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.10"\n', "utf-8")
+    with plainly(index) as url, opened(browser, f"{url}demo/", asks=set(), permissions=["clipboard-read"]) as seen:
+        seen.page.get_by_role("button", name="Copy").nth(command).click()
+        assert seen.page.get_by_role("button", name="Copied").count() == 1
+        copied = seen.page.evaluate("navigator.clipboard.readText()")
+        assert copied == seen.page.locator("pre").nth(command).inner_text()
+        assert url in copied
+        words = [sys.executable, "-m", *shlex.split(copied)]
+        more = ["--target", str(tmp_path / "installed")] if command else []
+        run([*words, *more], env=environment(tmp_path), cwd=tmp_path)
+    installed = {path.name for path in tmp_path.glob("**/*.dist-info")}
+    assert "demo-1.10.dist-info" in installed or "demo-2.0rc1.dist-info" in installed
+
+
+def test_the_url_to_install_from_has_no_password_in_it(browser: Browser, site: str) -> None:
+    with_password = site.replace("://", f"://{USER[0]}:{USER[1].replace(' ', '%20')}@")
+    with opened(browser, f"{with_password}demo/?a=b#c", **WHO) as seen:
+        assert seen.page.locator("pre").all_inner_texts() == [
+            f"uv add --index private={site} demo",
+            f"pip install --index-url {site} demo",
+        ]
+
+
+def test_a_shell_reads_the_url_of_any_path_as_one_word(browser: Browser, tmp_path: Path) -> None:
+    home = tmp_path / "it's $(touch owned) & `co`; (x)!" / "simple"
+    page = write_page(home, released(PAIR, 2))
+    with opened(browser, page.as_uri(), asks=set()) as seen:
+        text = seen.page.locator("pre").nth(1).inner_text()
+    done = subprocess.run(["sh", "-c", f"printf '%s\\n' {text}"], capture_output=True, text=True, cwd=tmp_path, check=True)
+    *_, url, name = done.stdout.splitlines()
+    assert name == "acme-widgets"
+    assert Path(url2pathname(urlsplit(url).path)) == home
+    assert not (tmp_path / "owned").exists()
+
+
+def write_page(home: Path, project: Project) -> Path:
+    path = home / project.name / "index.html"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(pages.project_to_html(project))
+    return path
+
+
+# -- everybody ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_in_the_way_of_anybody(browser: Browser, site: str, scheme: Any) -> None:
+    for path in ("demo/", ""):
+        with opened(browser, site + path, asks=set(), color_scheme=scheme, **WHO) as seen:
+            results = Axe().run(seen.page, options=AXE)
+            assert results.response["violations"] == []
+            assert results.response["testEngine"]["name"] == "axe-core"
+
+
+def test_dark_is_dark_and_light_is_light(browser: Browser, site: str) -> None:
+    shown: list[list[str]] = []
+    colors_of = "(tags) => tags.map((tag) => getComputedStyle(document.querySelector(tag)).color)"
+    for scheme in ("light", "dark"):
+        with opened(browser, f"{site}demo/", asks=set(), color_scheme=scheme, **WHO) as seen:
+            shown.append(seen.page.evaluate(colors_of, ["body", "a", "small"]))
+    light, dark = ([sum(map(int, color[4:-1].split(", "))) for color in colors] for colors in shown)
+    assert all(in_light < 3 * 128 < in_dark for in_light, in_dark in zip(light, dark, strict=True))
+
+
+def test_on_a_narrow_screen_nothing_is_to_the_right_of_it(browser: Browser, site: str) -> None:
+    for path in ("demo/", ""):
+        with opened(browser, site + path, asks=set(), **WHO) as seen:
+            for width in (320, 390, 768):
+                seen.page.set_viewport_size({"width": width, "height": 700})
+                assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_without_javascript_all_is_there_but_what_needs_it(browser: Browser, site: str) -> None:
+    with opened(browser, f"{site}demo/", asks=set(), java_script_enabled=False, **WHO) as seen:
+        assert seen.rows() == ["2.0rc1 pre-release", "1.10", "1.9", '1.8 yanked: loses "data" & <more>']
+        assert len(seen.files()) == 7
+        assert seen.page.locator("pre").nth(1).inner_text() == "pip install --index-url INDEX-URL demo"
+        assert not seen.page.get_by_label("Search").is_visible()
+        assert seen.page.get_by_role("button").all_inner_texts() == ["All projects"]
+        assert "Deprecated: something else is to be used. use other" in seen.page.locator("main").inner_text()
+
+
+# -- nobody else --------------------------------------------------------------------------------------------------------------
+
+INJECTED = """
+<script>document.title = "owned"; window.owned = 1</script>
+<script src="https://evil.example/x.js"></script>
+<script src="x.js"></script>
+<img src="x" onerror="window.owned = 2"><img src="https://evil.example/x.png">
+<svg onload="window.owned = 3"></svg>
+<style>body { display: none }</style><link rel="stylesheet" href="x.css">
+<iframe src="https://evil.example/"></iframe>
+<p style="position: fixed" id="styled">x</p>
+<form action="https://evil.example/"><button>Owned</button></form>
+"""
+
+
+def test_what_somebody_else_wrote_into_a_page_does_not_run(browser: Browser, site: str) -> None:
+    context = browser.new_context(**WHO)
+    asked: list[str] = []
+    refused: dict[str, str | None] = {}
+
+    def refuse(request: Request) -> None:
+        refused[request.url] = request.failure
+
+    def alter(route: Route) -> None:
+        response = route.fetch()
+        assert "script-src 'unsafe-inline'" in response.headers["content-security-policy"]
+        route.fulfill(response=response, body=response.text().replace("<h1>", f"{INJECTED}<h1>"))
+
+    try:
+        page = context.new_page()
+        page.route(f"{site}demo/", alter)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("requestfailed", refuse)
+        page.goto(f"{site}demo/")
+        assert page.evaluate("window.owned") is None
+        assert page.title() == "demo"
+        assert page.locator("h1").is_visible()
+        assert page.evaluate("getComputedStyle(document.getElementById('styled')).position") == "static"
+        page.get_by_label("Search").fill("1.9")
+        assert page.locator("output").inner_text() == "1 of 7", "our own script runs beside it"
+        page.get_by_role("button", name="Owned").evaluate("(button) => button.click()")
+        page.evaluate("new Promise(requestAnimationFrame)")
+        assert page.url == f"{site}demo/"
+        assert refused.keys() == {url for url in asked if url != f"{site}demo/"}
+        assert set(refused.values()) == {"csp"}, "the browser's own word for what it did not even ask for"
+    finally:
+        context.close()
+
+
+def test_hostile_metadata_do_nothing(browser: Browser, tmp_path: Path) -> None:
+    attacks = [attack for attack in ATTACKS if attack.isprintable()]
+    files = [
+        File(f"{attack}.whl", attack, {"sha256": attack}, 1, attack, requires_python=attack, yanked=attack) for attack in attacks
+    ]
+    page = write_page(tmp_path / "simple", Project("demo", tuple(files), status=Status("archived", "".join(attacks))))
+    with http_server(page.parent.parent) as url, opened(browser, f"{url}demo/", asks=set()) as seen:
+        assert seen.page.locator("tbody a").all_text_contents() == [file.filename for file in files]
+        seen.page.get_by_label("Search").fill("javascript:alert(1)")
+        assert set(seen.page.evaluate("[...document.links].map((link) => link.protocol)")) <= {"http:", "https:", "file:"}
+
+
+# -- many ---------------------------------------------------------------------------------------------------------------------
+
+#: Milliseconds, at best, for a search and all that a browser has to do for it.
+SEARCH = """async (words) => {
+    const box = document.querySelector("input");
+    const next = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+    let best = [];
+    for (let round = 0; round < 3; round++)
+        for (const [at, word] of words.entries()) {
+            const begun = performance.now();
+            box.value = word;
+            box.dispatchEvent(new Event("input"));
+            document.body.offsetHeight;
+            await next();
+            best[at] = Math.min(best[at] ?? Infinity, performance.now() - begun);
+        }
+    return Math.max(...best);
+}"""
+
+
+def test_the_time_of_a_search_grows_no_faster_than_the_files(browser: Browser, tmp_path: Path) -> None:
+    took = []
+    for count in (500, 5000):
+        page = write_page(tmp_path / str(count), released(PAIR, count))
+        with opened(browser, page.as_uri(), asks=set()) as seen:
+            took.append(seen.page.evaluate(SEARCH, ["nowhere", ""]))
+            assert seen.said() == f"{count} of {count}"
+    assert took[1] < 40 * took[0], "ten times are meant; a browser that counts anew for each takes a hundred times as long"
+
+
+def test_the_time_of_a_search_grows_no_faster_than_the_projects(browser: Browser, tmp_path: Path) -> None:
+    took = []
+    for count in (1000, 10_000):
+        page = tmp_path / f"{count}.html"
+        page.write_bytes(pages.root_to_html(ProjectList({f"acme-{number}": {} for number in range(count)})))
+        with opened(browser, page.as_uri(), asks=set()) as seen:
+            took.append(seen.page.evaluate(SEARCH, ["nowhere", ""]))
+            assert seen.said() == f"{count} of {count}"
+    assert took[1] < 40 * took[0], "ten times are meant; a browser that counts anew for each takes a hundred times as long"
