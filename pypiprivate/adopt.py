@@ -78,7 +78,7 @@ def find(storage: Storage, project: Project, *, read: Reader = artifact.skim_pub
     """
     entries = {entry.key: entry for entry in storage.list(f"{project.name}/")}
     lying = simple.legacy_filenames(project.name, entries)
-    held = {file.key for file in project.held_files}
+    held = project.held_keys
     names = {name: None for name in lying if name.removesuffix(".metadata") not in held}
     links = read_links(storage, project.name, entries) if names or simple.page_key(project.name) in entries else {}
     sidecars = {name for name in names if name.removesuffix(".metadata") != name and name.removesuffix(".metadata") in names}

@@ -79,12 +79,22 @@ def read_headers(body: bytes, source: str) -> Message:
     :raises Unsound: it is not UTF-8, or has a NUL.
     """
     try:
-        headers = HeaderParser().parsestr(body.decode("utf-8"))
+        headers = HeaderParser().parsestr(_head(body.decode("utf-8")))
     except UnicodeDecodeError as error:
         raise Unsound(f"its {source} is not UTF-8") from error
     if any("\0" in value for value in headers.values()):
         raise Unsound(f"its {source} has a NUL in a header")
     return headers
+
+
+#: An empty line, and the end of the one before it.
+_EMPTY_LINE = re.compile(r"(?:\r\n|\r(?!\n)|\n)(?:\r\n|\r|\n)")
+
+
+def _head(text: str) -> str:
+    """All up to the first empty line: the description behind it is most of the text, and would be taken apart line by line."""
+    empty = _EMPTY_LINE.search(text)
+    return text[: empty.end()] if empty else text
 
 
 def one(headers: Message, name: str, source: str) -> str:

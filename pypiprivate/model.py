@@ -213,8 +213,7 @@ class Project:
 
     def adopt(self, found: Iterable[File]) -> tuple[Project, tuple[str, ...]]:
         """Return the record with the files of an older index in it, and why some of them were left out."""
-        held = {file.key for file in self.held_files}
-        adopted, left_out = list[File](), []
+        held, adopted, left_out = self.held_keys, list[File](), []
         for file in (file for file in found if file.key not in held):
             # Asked of what was there before: twins of an older index are kept, both of them.
             if reason := self._unadoptable(file):
@@ -286,9 +285,10 @@ class Project:
         twins = self._twins(file)
         return next((twin for twin in twins if twin.sha256 == file.sha256), twins[0])
 
-    def holds(self, key: str) -> bool:
-        """Tell whether a file, offered or withheld, lies under *key* (relative to the project's directory)."""
-        return any(file.key == key for file in self.held_files)
+    @property
+    def held_keys(self) -> frozenset[str]:
+        """Keys of all its files, relative to the project's directory."""
+        return frozenset(file.key for file in self.held_files)
 
     @property
     def held_files(self) -> tuple[File, ...]:

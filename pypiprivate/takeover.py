@@ -149,7 +149,7 @@ def _would_take_in(storage: Storage, name: str, read: Reader, sent: Sent) -> _Do
 
 def _adopted(before: Project, adopted: tuple[Project, tuple[str, ...]], findings: adopt.Findings) -> _Done:
     after, left_out = adopted
-    name, held = after.name, {file.key for file in after.held_files}
+    name, held = after.name, after.held_keys
     missing = [found.file for found in findings.found if found.file.key not in held]
     remarks = [Remark(Kind.LEFT_OUT, name, filename, reason) for filename, reason in findings.left_alone.items()]
     for file, said in zip(missing, left_out, strict=True):

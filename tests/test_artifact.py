@@ -13,14 +13,18 @@ import tracemalloc
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from email.parser import HeaderParser
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from packaging.version import Version
 
 from pypiprivate import archive
 from pypiprivate.artifact import Artifact, read, read_published, select
 from pypiprivate.errors import ArtifactError, ConfigError, NoArtifacts, printable
+from pypiprivate.metadata import read_headers
 from tests.builders import core_metadata, make_sdist, make_wheel, record_of, wheel_files, write_targz, write_zip
 
 INFO = "demo-1.0.dist-info"
@@ -1088,3 +1092,18 @@ def test_a_large_archive_may_grow_by_the_ratio_and_no_more(tmp_path: Path, monke
     assert read(make_wheel(tmp_path, files={"demo/text": b"some text\n" * 100})).size
     assert "times its size" in refusal(make_wheel(tmp_path, files={"demo/zeros": bytes(1 << 20)}))
     assert "times its size" in refusal(make_sdist(tmp_path, files={"zeros": bytes(1 << 20)}))
+
+
+LINES = st.lists(
+    st.sampled_from(["Name: spam", "Summary: a b", " more of it", "", " ", "no header", "X:", ": y", "\u2028z: 1"]), max_size=8
+)
+
+
+@example(["Name: spam", "", "Summary: of the description"], ["\r\n", "\r\n", "\n"])
+@example(["", "Name: spam", "", ""], ["\n"] * 4)
+@given(st.lists(st.sampled_from(LINES), max_size=8), st.lists(st.sampled_from(["\n", "\r\n", "\r"]), min_size=8, max_size=8))
+def test_headers_are_those_that_an_email_of_these_bytes_has(lines: list[str], ends: list[str]) -> None:
+    text = "".join(line + end for line, end in zip(lines, ends, strict=False))
+    read, expected = read_headers(text.encode(), "METADATA"), HeaderParser().parsestr(text)
+    assert read.items() == expected.items()
+    assert list(map(type, read.defects)) == list(map(type, expected.defects))

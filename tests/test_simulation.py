@@ -1440,7 +1440,7 @@ def adopt_what_is_half_stored(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def find(storage: Storage, project: Project) -> adopt.Findings:
         entries = {entry.key.partition("/")[2]: entry for entry in storage.list(f"{project.name}/")}
-        keys = [key for key in entries if "/" in key and not key.endswith(".metadata") and not project.holds(key)]
+        keys = [key for key in entries if "/" in key and not key.endswith(".metadata") and key not in project.held_keys]
         return adopt.Findings(tuple(found(key, b"".join(storage.read(entries[key].key))) for key in keys))
 
     def found(key: str, body: bytes) -> adopt.Found:
@@ -1510,7 +1510,7 @@ def condemn_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def collect_what_is_not_held_in_this_very_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Project, "orphans", lambda self, keys: [key for key in keys if not self.holds(key)])
+    monkeypatch.setattr(Project, "orphans", lambda self, keys: [key for key in keys if key not in self.held_keys])
 
 
 def collect_what_is_withheld(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -301,9 +301,11 @@ class LocalStorage:
 
 
 def _child(path: Path) -> os.stat_result | None:
-    _refuse_link_to_nothing(path)
     with suppress(FileNotFoundError):  # gone since
-        found = path.stat()
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode):
+            _refuse_link_to_nothing(path)
+            found = path.stat()
         if stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode):
             return found
     return None
