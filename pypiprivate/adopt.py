@@ -21,6 +21,7 @@ from .errors import Conflict, StorageError, UnsupportedIndex
 from .filenames import Identity, parse_filename
 from .layouts import Link
 from .model import File, Project, timestamp
+from .readme import Description
 from .storage.base import OCTETS, Entry, Sent, Storage
 
 #: Reads a file that is offered already: :func:`.artifact.skim_published`, or :func:`.artifact.examine_published`.
@@ -42,11 +43,13 @@ class Found:
     :ivar file: as the record will hold it.
     :ivar metadata: core metadata of a wheel, for its sidecar; None where there is none to offer.
     :ivar warnings: what is strange about it, a sentence each.
+    :ivar description: the long one; None where there is none.
     """
 
     file: File
     metadata: bytes | None
     warnings: tuple[str, ...] = ()
+    description: Description | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ def read_found(
         raise UnsupportedIndex(entry.key, reason)
     said = artifact.as_file(key=filename, upload_time=timestamp(entry.modified))
     warnings = (*artifact.warnings, *link.contradicts(said, digests))
-    return artifact.identity, Found(link.describe(said, digests), artifact.metadata, warnings)
+    return artifact.identity, Found(link.describe(said, digests), artifact.metadata, warnings, artifact.description)
 
 
 def keep_sidecars(storage: Storage, project: str, found: Sequence[Found], gather: Gather) -> list[File]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TypeVar
@@ -16,7 +16,7 @@ from . import browse
 from .edits import Edit
 from .errors import NotPublished, Unreadable, UnsupportedIndex, raised
 from .index import Gather, Index, concurrently, singly
-from .model import File, Project
+from .model import README_SUFFIX, File, Project
 from .storage.base import Storage
 
 log = logging.getLogger(__name__)
@@ -95,6 +95,8 @@ def remove(
     change = _amend(index, project, edit)
     if gone := _deleted_keys(change.after):
         stored = {entry.key.removeprefix(f"{project}/") for entry in storage.list(f"{project}/")}
+        readmes = [f"{key}{README_SUFFIX}" for key in gone]
+        _delete(index, [f"{project}/{key}" for key in readmes if key in stored])
         discard(index, project, [key for key in gone if key in stored or f"{key}.metadata" in stored])
     return change
 
@@ -152,7 +154,10 @@ def _of_each(
 
 def discard(index: Index, project: str, keys: Iterable[str]) -> None:
     """Delete the objects under *keys* (relative to the project's directory) and their sidecars; no record may name one."""
-    objects = [f"{project}/{key}{ending}" for key in keys for ending in (".metadata", "")]
+    _delete(index, [f"{project}/{key}{ending}" for key in keys for ending in (".metadata", "")])
+
+
+def _delete(index: Index, objects: Sequence[str]) -> None:
     index.gather([partial(index.storage.delete, key) for key in objects])
     for key in objects:
         log.info("deleted %s", key)

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice, product
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -25,11 +26,13 @@ from typing import BinaryIO, NamedTuple
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
+from . import readme
 from .archive import PIECE, Kind, Member, Unsound, shown
 from .errors import ArtifactError, ConfigError, NoArtifacts
 from .filenames import Identity, parse_filename, parse_version, splits
 from .metadata import CoreMetadata, one, read_core, read_headers
 from .model import File, url_of
+from .readme import Description
 from .tararchive import walk_targz
 from .ziparchive import ZipArchive
 
@@ -51,6 +54,7 @@ class Artifact:
     :ivar requires_python: text of the core metadata, runs of white space collapsed; None where there is none.
     :ivar metadata: a wheel's METADATA byte for byte (PEP 658); None for an sdist.
     :ivar warnings: what is strange about it, a sentence each.
+    :ivar description: the long one of its metadata; None where there is none.
     """
 
     path: Path
@@ -61,6 +65,7 @@ class Artifact:
     requires_python: str | None
     metadata: bytes | None
     warnings: tuple[str, ...]
+    description: Description | None = None
 
     @property
     def project(self) -> NormalizedName:
@@ -76,6 +81,12 @@ class Artifact:
     def source(self) -> str:
         """Where it is, for messages."""
         return str(self.path)
+
+    @property
+    def readme(self) -> Callable[[], bytes] | None:
+        """Makes a page of its description; None where it has none."""
+        title = f"{self.project} {self.version}"
+        return partial(readme.page, self.description, title=title) if self.description else None
 
     def as_file(self, *, key: str, upload_time: str) -> File:
         """Describe the artifact as a record does.
@@ -149,6 +160,7 @@ class _Contents:
     identity: Identity
     metadata: bytes | None = None
     requires_python: str | None = None
+    description: Description | None = None
     warnings: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
 
@@ -193,6 +205,7 @@ def _artifact(path: Path, filename: str, file: BinaryIO, contents: _Contents) ->
         requires_python=contents.requires_python,
         metadata=contents.metadata,
         warnings=(*contents.faults, *contents.warnings),
+        description=contents.description,
     )
 
 
@@ -293,7 +306,7 @@ def _skim_wheel(archive: ZipArchive, identity: Identity) -> _Contents:
     _check_release(core, [(identity.project, identity.version)])
     warnings = _check_wheel(_read_small(archive, f"{info}/WHEEL", MAX_METADATA), identity)
     warnings += core.missing_licenses({member.name for member in archive.members}, f"{info}/licenses")
-    return _Contents(identity, metadata, core.requires_python, core.warnings + warnings)
+    return _Contents(identity, metadata, core.requires_python, core.description, core.warnings + warnings)
 
 
 def _find_dist_info(members: Sequence[Member], identity: Identity) -> str:
@@ -415,7 +428,8 @@ def _examine_sdist(walk: Iterable[tuple[Member, Iterator[bytes]]], filename: str
     warnings = core.warnings + core.missing_licenses(names, top)
     if identity.kind != ".tar.gz":
         warnings += (f"it is a {identity.kind} sdist, and newer tools make .tar.gz only (PEP 625)",)
-    return _Contents(identity._replace(project=core.project, version=core.version), None, core.requires_python, warnings)
+    found = identity._replace(project=core.project, version=core.version)
+    return _Contents(found, None, core.requires_python, core.description, warnings)
 
 
 def _skim_sdist(walk: Iterator[tuple[Member, Iterator[bytes]]], filename: str, identity: Identity) -> _Contents:
@@ -424,7 +438,7 @@ def _skim_sdist(walk: Iterator[tuple[Member, Iterator[bytes]]], filename: str, i
             core = read_core(_whole(pieces, "PKG-INFO", MAX_METADATA), "PKG-INFO")
             _check_release(core, splits(filename.removesuffix(identity.kind)))
             found = identity._replace(project=core.project, version=core.version)
-            return _Contents(found, None, core.requires_python, core.warnings)
+            return _Contents(found, None, core.requires_python, core.description, core.warnings)
     raise Unsound("it has no PKG-INFO in its folder")
 
 

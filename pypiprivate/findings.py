@@ -36,6 +36,7 @@ class Kind(Enum):
     METADATA_DIFFERS = "sidecars that are not the wheel's metadata"
     SIDECAR_MISSING = "sidecars missing"
     SIDECAR_DAMAGED = "sidecars with other bytes than the record says"
+    README_MISSING = "READMEs missing"
     PAGE = "pages that are not those of their records"
     ROOT = "root record missing"
     UNLISTED = "projects that the root does not name"
@@ -50,7 +51,9 @@ class Kind(Enum):
 
 
 #: What :mod:`.repair` does without a human.
-MENDABLE = frozenset({Kind.PAGE, Kind.ROOT, Kind.UNLISTED, Kind.HEADERS, Kind.SIDECAR_MISSING, Kind.SIDECAR_DAMAGED})
+MENDABLE = frozenset(
+    {Kind.PAGE, Kind.ROOT, Kind.UNLISTED, Kind.HEADERS, Kind.SIDECAR_MISSING, Kind.SIDECAR_DAMAGED, Kind.README_MISSING}
+)
 #: What breaks no promise.
 NOTES = frozenset(
     {Kind.NOT_ADOPTED, Kind.ASTRAY, Kind.SIDECAR_UNANNOUNCED, Kind.UNCHECKED, Kind.ORPHAN, Kind.GIVEN_UP, Kind.FOREIGN}
@@ -87,6 +90,7 @@ WAYS_OUT: Mapping[Kind, str] = {
     Kind.METADATA_DIFFERS: "Delete the release (pypi-private delete), and publish it anew under a new version.",
     Kind.SIDECAR_MISSING: _SIDECAR,
     Kind.SIDECAR_DAMAGED: _SIDECAR,
+    Kind.README_MISSING: "Run: pypi-private repair; it makes it anew from the file beside which it lay.",
     Kind.PAGE: _REPAIR,
     Kind.ROOT: _REPAIR,
     Kind.UNLISTED: _REPAIR,

@@ -374,6 +374,18 @@ class Index:
             self.enlist(unlisted)
         return tuple(projects)
 
+    def accompany(self, key: str, page: bytes) -> None:
+        """Put a page beside a file of which it was made. One that lies there already was made of the same bytes, and stays."""
+        self._seen[key] = None  # nearly always nothing lies there, and a look would be one more request
+
+        def load(stored: Stored | None) -> bytes:
+            return stored.body if stored else b""
+
+        def edit(found: bytes) -> bytes:
+            return found or page
+
+        self._swap(key, load=load, edit=edit, dump=lambda made: made, content_type=simple.HTML_TYPE)
+
     # -- mend: documents that are not what their serial says ------------------------------------------------------------------
 
     def mend(self, project: Project, page: Stored | None) -> None:

@@ -17,7 +17,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from . import adopt, artifact, pages, simple
 from .errors import StorageError
 from .findings import Depth, Finding, Kind
-from .model import File
+from .model import README_SUFFIX, File
+from .readme import Description
 from .storage.base import IMMUTABLE, MUTABLE, OCTETS, Entry, Headers, Stat, Storage, Stored
 
 #: Of the algorithms that a record may name, those that we compute.
@@ -100,7 +101,7 @@ def _is_time(text: str) -> bool:
 
 
 def of_file(storage: Storage, project: str, file: File, depth: Depth) -> Iterator[Finding]:
-    """Yield what is wrong with a file that a record lists, and with its sidecar.
+    """Yield what is wrong with a file that a record lists, and with what lies beside it.
 
     :raises StorageError: the store failed; nothing is taken for absent.
     """
@@ -116,6 +117,8 @@ def of_file(storage: Storage, project: str, file: File, depth: Depth) -> Iterato
     sidecar = storage.get(f"{key}.metadata") if announces_sidecar(file) else None
     if announces_sidecar(file):
         yield from _of_sidecar(f"{key}.metadata", file, sidecar)
+    if file.readme:
+        yield from _of_readme(f"{key}{README_SUFFIX}", storage)
     if found and found.size == file.size and depth is Depth.BYTES:
         yield from _of_bytes(storage, project, file, Entry(key, found.size, found.modified), sidecar)
 
@@ -160,6 +163,14 @@ def _of_sidecar(key: str, file: File, found: Stored | None) -> Iterator[Finding]
     yield from _of_file_headers(key, found)
 
 
+def _of_readme(key: str, storage: Storage) -> Iterator[Finding]:
+    """What it says is not compared: another version may have made it otherwise."""
+    found = storage.stat(key)
+    if found is None:
+        yield Finding(Kind.README_MISSING, key, "the record says that it is there, and nothing lies there")
+    yield from of_headers(key, found, PAGE_HEADERS)
+
+
 def _of_bytes(storage: Storage, project: str, file: File, found: Entry, sidecar: Stored | None) -> Iterator[Finding]:
     key, read = found.key, read_back(storage, project, file, found)
     if read is None:
@@ -189,10 +200,11 @@ def _of_metadata(key: str, file: File, metadata: bytes | None, sidecar: Stored |
 
 
 class Read(NamedTuple):
-    """What a file's bytes say: their digest, and a wheel's own metadata, None where they cannot be relied upon."""
+    """What a file's bytes say: their digest; a wheel's metadata and a long description, None where none can be relied upon."""
 
     sha256: str
     metadata: bytes | None
+    description: Description | None = None
 
 
 def read_back(storage: Storage, project: str, file: File, found: Entry) -> Read | None:
@@ -201,18 +213,19 @@ def read_back(storage: Storage, project: str, file: File, found: Entry) -> Read 
     :raises StorageError: it could not be read, or is not as long as it was.
     """
     try:
-        return _read_wheel(storage, found, project) if announces_sidecar(file) else _read(storage, found)
+        has_companion = announces_sidecar(file) or file.readme
+        return _read_metadata(storage, found, project) if has_companion else _read(storage, found)
     except StorageError:
         if storage.stat(found.key) is None:
             return None
         raise
 
 
-def _read_wheel(storage: Storage, entry: Entry, project: str) -> Read:
+def _read_metadata(storage: Storage, entry: Entry, project: str) -> Read:
     with suppress(ValueError):  # its name is an inherited one
         read = artifact.skim_published
         _, again = adopt.read_found(storage, entry, project, link=None, read=read, sent=lambda _: None)
-        return Read(again.file.sha256, again.metadata)
+        return Read(again.file.sha256, again.metadata, again.description)
     return _read(storage, entry)
 
 

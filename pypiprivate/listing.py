@@ -12,12 +12,13 @@ from typing import Any
 
 from . import simple
 from .index import Stream
-from .model import Project, Used, timestamp
+from .model import README_SUFFIX, Project, Used, timestamp
 from .storage.base import Entry, Storage
 
 #: A key that says its bytes, relative to its project's directory.
 _BY_CONTENT = re.compile(r"[0-9a-f]{32}(-[0-9]+)?/[^/]+\Z")
-_SIDECAR = ".metadata"
+#: What lies beside an artifact shares its fate.
+_COMPANIONS = (".metadata", README_SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Why(Enum):
 class Leftover:
     """An object that no record names.
 
-    :ivar key: relative to its project's directory, of the artifact also where the object is its sidecar.
+    :ivar key: relative to its project's directory, of the artifact also where the object is its sidecar or README.
     :ivar since: when it was given up or stored, whichever came later; as ``upload_time``.
     """
 
@@ -92,8 +93,8 @@ def is_by_content(project: str, entry: Entry) -> bool:
 
 
 def _artifact(project: str, entry: Entry) -> str:
-    """The sidecar shares the fate of its wheel, beside which it lies."""
-    return entry.key.removeprefix(f"{project}/").removesuffix(_SIDECAR)
+    key = entry.key.removeprefix(f"{project}/")
+    return next((key.removesuffix(ending) for ending in _COMPANIONS if key.endswith(ending)), key)
 
 
 def _leftover(key: str, entry: Entry, given_up: dict[str, str]) -> Leftover:

@@ -13,6 +13,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from .archive import Unsound, shown
+from .readme import Description
 
 #: Letters of Requires-Python, which every page repeats; real ones have some twenty.
 MAX_SPECIFIER = 1000
@@ -24,6 +25,7 @@ class CoreMetadata(NamedTuple):
     :ivar metadata_version: major and minor.
     :ivar requires_python: runs of white space collapsed; None where there is none.
     :ivar strange: a line among the headers is none, which ends them.
+    :ivar description: the long one, None where there is none.
     """
 
     project: NormalizedName
@@ -32,6 +34,7 @@ class CoreMetadata(NamedTuple):
     requires_python: str | None
     license_files: Sequence[str]
     strange: bool
+    description: Description | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -69,7 +72,12 @@ def read_core(body: bytes, source: str) -> CoreMetadata:
         raise Unsound(f"its {source} has the version {shown(version)}, which is none (PEP 440)") from error
     metadata_version = _metadata_version(one(headers, "Metadata-Version", source))
     return CoreMetadata(
-        *release, metadata_version, _requires_python(headers), headers.get_all("License-File", []), bool(headers.defects)
+        *release,
+        metadata_version,
+        _requires_python(headers),
+        headers.get_all("License-File", []),
+        bool(headers.defects),
+        _description(headers),
     )
 
 
@@ -128,3 +136,10 @@ def _requires_python(headers: Message) -> str | None:
     except ValueError as error:
         raise Unsound(f"its Requires-Python is no version specifier: {shown(text)}") from error
     return text or None
+
+
+def _description(headers: Message) -> Description | None:
+    """From the body (2.1), else from the header, whose lines are indented: by seven blanks and a bar, or by eight blanks."""
+    text = str(headers.get_payload()) or re.sub(r"(?m)^( {7}\||        )", "", str(headers.get("Description", "")))
+    is_said = text.strip() not in ("", "UNKNOWN")
+    return Description(text, str(headers.get("Description-Content-Type", ""))) if is_said else None

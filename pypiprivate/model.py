@@ -22,6 +22,9 @@ from packaging.version import Version
 from .errors import ArtifactDeleted, ArtifactExists, ProjectClosed
 from .filenames import Identity, parse_filename
 
+#: A file's README lies beside it, under its key with this at the end.
+README_SUFFIX = ".readme.html"
+
 
 class Existing(Enum):
     """What happens to a release file that is published already with other bytes."""
@@ -51,6 +54,7 @@ class File:
     :ivar requires_python: a specifier (PEP 345), white space collapsed.
     :ivar core_metadata: hashes of the sidecar ``URL.metadata`` (PEP 658, PEP 714), True where it is there unhashed.
     :ivar yanked: False, True, or the reason (PEP 592).
+    :ivar readme: whether its README lies beside it, as a page of its own.
     :ivar extra: keys that this version does not know; kept.
     """
 
@@ -62,6 +66,7 @@ class File:
     requires_python: str | None = None
     core_metadata: Mapping[str, str] | bool = False
     yanked: bool | str = False
+    readme: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -245,6 +250,14 @@ class Project:
 
         changed = replace(self, files=tuple(map(marked, self.files)), withheld=tuple(map(marked, self.withheld)))
         return self if changed == self else changed
+
+    def without_readme(self, file: File) -> Project:
+        """Return the record without the mark that *file* of it has a README."""
+
+        def marked(one: File) -> File:
+            return replace(one, readme=False) if one.place == file.place else one
+
+        return replace(self, files=tuple(map(marked, self.files)), withheld=tuple(map(marked, self.withheld)))
 
     def set_status(self, status: Status) -> Project:
         """Return the record with another status (PEP 792). What is quarantined is not offered, and comes back afterwards."""

@@ -16,7 +16,7 @@ from pkgutil import get_data
 from urllib.parse import quote
 
 from .filenames import SDIST_KINDS
-from .model import File, Project, ProjectList, Status
+from .model import README_SUFFIX, File, Project, ProjectList, Status
 from .releases import Release, newest_of, releases_of
 
 _SERIAL = re.compile(rb'<meta name="pypiprivate:serial" content="([0-9]{1,18})">')
@@ -144,8 +144,20 @@ def _install(project: Project) -> str:
     )
 
 
-def _readme(project: Project) -> str:  # noqa: ARG001
-    return ""
+def _readme(project: Project) -> str:
+    """Show the README of the newest release that has one: a page of its own, which may do nothing but lead elsewhere."""
+    described = [file for file in project.files if file.readme and not file.yanked]
+    release = newest_of(releases_of(project, described)) if described else None
+    if release is None:
+        return ""
+    # Of two files of one release the wheel's.
+    file = max(release.files, key=lambda file: file.filename.endswith(".whl"))
+    title, source = escape(f"README of {project.name} {release.version}"), escape(_inert(file.url) + README_SUFFIX)
+    return (
+        "<details open><summary>README</summary>"
+        '<iframe sandbox="allow-popups allow-popups-to-escape-sandbox" loading="lazy" '
+        f'title="{title}" src="{source}"></iframe></details>\n'
+    )
 
 
 # -- releases -----------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from .edits import Target
 from .errors import NotPublished, StorageError
 from .filenames import Identity, parse_filename
 from .index import Gather, Index, concurrently
-from .model import File, Project, url_of
+from .model import README_SUFFIX, File, Project, url_of
 from .storage.base import Sent, Storage
 
 #: Key of a file in a record: when it was first uploaded, to where it was promoted from.
@@ -32,7 +32,7 @@ ORIGINAL_TIME = "_original-upload-time"
 class Published:
     """A file that another repository offers: see :class:`.publish.Offer`.
 
-    :ivar key: where it lies there. ``file``: as the record there has it. ``metadata``: its sidecar.
+    :ivar key: where it lies there. ``file``: as the record there has it. ``metadata``: its sidecar. ``page``: its README.
     """
 
     origin: Storage
@@ -41,6 +41,7 @@ class Published:
     file: File
     identity: Identity
     metadata: bytes | None
+    page: bytes | None = None
 
     @property
     def version(self) -> Version:
@@ -67,6 +68,12 @@ class Published:
         """Where it is, for messages."""
         return f"{self.origin.location}/{self.key}"
 
+    @property
+    def readme(self) -> Callable[[], bytes] | None:
+        """Gives the page of its README that lies there; None where there is none."""
+        page = self.page
+        return None if page is None else lambda: page
+
     def as_file(self, *, key: str, upload_time: str) -> File:
         """Describe it as the other record does, but for where it lies and since when.
 
@@ -82,6 +89,7 @@ class Published:
             upload_time=upload_time,
             core_metadata=core_metadata,
             yanked=False,
+            readme=False,
             extra={ORIGINAL_TIME: original} if original else {},
         )
 
@@ -144,7 +152,9 @@ def _published(origin: Storage, project: str, file: File) -> Published:
     _check_specifier(origin, project, file)
     key = f"{project}/{file.key}"
     _check_there(origin, key, file)
-    return Published(origin, project, key, file, parse_filename(file.filename, project), _sidecar(origin, key, file))
+    page = origin.get(f"{key}{README_SUFFIX}") if file.readme else None
+    identity, metadata = parse_filename(file.filename, project), _sidecar(origin, key, file)
+    return Published(origin, project, key, file, identity, metadata, page.body if page else None)
 
 
 def _check_there(origin: Storage, key: str, file: File) -> None:

@@ -27,7 +27,7 @@ from .artifact import Artifact
 from .errors import ArtifactError, PublishRefused
 from .filenames import Identity
 from .index import Gather, Index, concurrently
-from .model import Deleted, Existing, File, Outcome, Project, timestamp
+from .model import README_SUFFIX, Deleted, Existing, File, Outcome, Project, timestamp
 from .storage.base import Sent, Storage
 
 log = logging.getLogger(__name__)
@@ -70,6 +70,10 @@ class Offer(Protocol):
     @property
     def metadata(self) -> bytes | None:
         """Its sidecar."""
+
+    @property
+    def readme(self) -> Callable[[], bytes] | None:
+        """Makes a page of its description; None where it has none."""
 
     def as_file(self, *, key: str, upload_time: str) -> File:
         """Describe it as a record does."""
@@ -233,13 +237,14 @@ class _Command:
 
     def plan(self, project: Project, artifacts: Sequence[Offer]) -> _Plan:
         """Add *artifacts* to the record as it is given; every check of the command is in here."""
-        entries = []
+        entries, described = [], _described(artifacts)
         for artifact in artifacts:
-            if key := self._came_and_went(project, artifact):
-                entries.append(_Entry(artifact, artifact.as_file(key=key, upload_time=self.now), Outcome.PUBLISHED))
+            gone = self._came_and_went(project, artifact)
+            key = gone or project.free_key(artifact.filename, artifact.sha256)
+            file = replace(artifact.as_file(key=key, upload_time=self.now), readme=artifact in described)
+            if gone:
+                entries.append(_Entry(artifact, file, Outcome.PUBLISHED))
                 continue
-            key = project.free_key(artifact.filename, artifact.sha256)
-            file = artifact.as_file(key=key, upload_time=self.now)
             outcome = project.judge(file, self.existing)
             project = project.add(file, self.existing)
             entries.append(_Entry(artifact, project.held(file), outcome))
@@ -285,6 +290,8 @@ class _Command:
         puts: list[Callable[[], None]] = [partial(self._put_artifact, key, entry.artifact)]
         if entry.artifact.metadata is not None:
             puts.append(partial(self._put_sidecar, f"{key}.metadata", entry.artifact.metadata))
+        if entry.file.readme and entry.artifact.readme:
+            puts.append(partial(self._put_readme, f"{key}{README_SUFFIX}", entry.artifact.readme))
         return puts
 
     def _put_artifact(self, key: str, artifact: Offer) -> None:
@@ -294,6 +301,18 @@ class _Command:
 
     def _put_sidecar(self, key: str, metadata: bytes) -> None:
         self.index.storage.store(key, metadata, sha256=hashlib.sha256(metadata).hexdigest())
+
+    def _put_readme(self, key: str, make: Callable[[], bytes]) -> None:
+        self.index.accompany(key, make())
+
+
+def _described(artifacts: Iterable[Offer]) -> list[Offer]:
+    """Return those whose README is published: one of each release, a wheel if there is one."""
+    chosen: dict[Version, Offer] = {}
+    for artifact in sorted(artifacts, key=lambda artifact: artifact.identity.kind != ".whl"):
+        if artifact.readme:
+            chosen.setdefault(artifact.version, artifact)
+    return list(chosen.values())
 
 
 def _receipt(project: Project, entry: _Entry) -> Receipt:

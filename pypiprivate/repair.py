@@ -1,7 +1,7 @@
-"""Mends what :mod:`.verify` finds and needs no human: pages, the root, sidecars, headers. Never touches a listed file's bytes.
+"""Mends what :mod:`.verify` finds and needs no human: pages, the root, sidecars, READMEs, headers.
 
 Every document is written by compare-and-swap, from the record that was read, so that it is safe beside running publishers. It
-writes nothing but what was found wrong, and again it writes nothing.
+never touches a listed file's bytes, writes nothing but what was found wrong, and again it writes nothing.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from . import simple
+from . import readme, simple
 from .errors import UnsupportedIndex
 from .findings import MENDABLE, Counted, Depth, Finding, Kind, Report, silently
 from .index import Index, Stream, in_turn, singly
-from .inspection import PAGE_HEADERS, RECORD_HEADERS, is_announced, key_of, read_back
-from .model import Project
+from .inspection import PAGE_HEADERS, RECORD_HEADERS, Read, is_announced, key_of, read_back
+from .model import README_SUFFIX, File, Project
 from .storage.base import Entry, Storage, Stored
 from .verify import State, Tally, counting, examine, examine_root
 
@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 
 
 #: Needs no second look: it is mended by a write on condition of what was seen.
-#: A sidecar is not, and may be one that is being deleted.
-_SETTLED = MENDABLE - {Kind.SIDECAR_MISSING, Kind.SIDECAR_DAMAGED}
+#: A sidecar or a README is not, and may be one that is being deleted.
+_SETTLED = MENDABLE - {Kind.SIDECAR_MISSING, Kind.SIDECAR_DAMAGED, Kind.README_MISSING}
 
 
 @dataclass(frozen=True)
@@ -113,12 +113,15 @@ def _is_mended(index: Index, project: Project, page: Stored | None, finding: Fin
         return True
     if finding.kind is Kind.HEADERS:
         return _mend_headers(index, finding.key)
+    if finding.kind is Kind.README_MISSING:
+        return _mend_readme(index, project, finding.key)
     return _mend_sidecar(index.storage, project, finding.key)
 
 
 def _mend_headers(index: Index, key: str) -> bool:
     documents = {"index.json": RECORD_HEADERS, "index.html": PAGE_HEADERS}
-    if headers := documents.get(key.rpartition("/")[2]):
+    is_readme = key.endswith(README_SUFFIX)
+    if headers := PAGE_HEADERS if is_readme else documents.get(key.rpartition("/")[2]):
         index.relabel(key, headers)
         return True
     relabel: Any = getattr(index.storage, "relabel", None)
@@ -127,17 +130,35 @@ def _mend_headers(index: Index, key: str) -> bool:
 
 def _mend_sidecar(storage: Storage, project: Project, key: str) -> bool:
     """From the wheel itself, where its bytes are the listed ones and its metadata those that are announced."""
-    wheel = key.removesuffix(".metadata")
-    file = next(file for file in project.held_files if key_of(project.name, file) == wheel)
-    found = storage.stat(wheel)
-    if found is None or found.size != file.size:
-        return False
-    read = read_back(storage, project.name, file, Entry(wheel, found.size, found.modified))
-    if read is None or read.metadata is None or read.sha256 != file.sha256 or not is_announced(read.metadata, file):
+    file, read = _read_listed(storage, project, key.removesuffix(".metadata"))
+    if read is None or read.metadata is None or not is_announced(read.metadata, file):
         return False
     storage.store(key, read.metadata, sha256=hashlib.sha256(read.metadata).hexdigest())
     log.info("stored %s", key)
     return True
+
+
+def _mend_readme(index: Index, project: Project, key: str) -> bool:
+    """From the file itself, where its bytes are the listed ones; of one without a description the record says none any more."""
+    file, read = _read_listed(index.storage, project, key.removesuffix(README_SUFFIX))
+    if read is None:
+        return False
+    if read.description:
+        title = f"{project.name} {project.version_of(file.filename)}"
+        index.accompany(key, readme.page(read.description, title=title))
+    else:
+        index.derive(index.change(project.name, lambda record: record.without_readme(file)))
+    return True
+
+
+def _read_listed(storage: Storage, project: Project, key: str) -> tuple[File, Read | None]:
+    """Return the file that lies under *key*, and what its bytes say; None if they are not those that the record says."""
+    file = next(file for file in project.held_files if key_of(project.name, file) == key)
+    found = storage.stat(key)
+    if found is None or found.size != file.size:
+        return file, None
+    read = read_back(storage, project.name, file, Entry(key, found.size, found.modified))
+    return file, read if read and read.sha256 == file.sha256 else None
 
 
 def _mend_root(index: Index, findings: Sequence[Finding], tally: Tally, names: Sequence[str]) -> list[Finding]:

@@ -38,10 +38,10 @@ log = logging.getLogger(__name__)
 _PATIENCE = 30.0
 _FORM = re.compile(r"application/vnd\.pypi\.simple\.(v1|latest)\+json")
 _PAGE = re.compile(rf"({recipe.PROJECT}/)?\Z")
-_DOCUMENT = re.compile(rf"({recipe.PROJECT}/)?index\.(?P<form>html|json)\Z")
+_DOCUMENT = re.compile(rf"({recipe.DOCUMENT})\Z")
 _FILE = re.compile(rf"{recipe.PROJECT}/({recipe.DIGEST}/)?{recipe.FILENAME}\Z")
 _NAME = re.compile(rf"(?P<name>{recipe.NAME})/?\Z")
-_TYPES = {"html": simple.HTML_TYPE, "json": simple.JSON_TYPE}
+_TYPES = {"html": simple.HTML_TYPE, "json": simple.JSON_TYPE, "xml": simple.FEED_TYPE}
 _CREDENTIALS = {"access_key": "PP_S3_ACCESS_KEY", "secret_key": "PP_S3_SECRET_KEY", "session_token": "PP_S3_SESSION_TOKEN"}
 
 
@@ -239,8 +239,8 @@ class _Handler(BaseHTTPRequestHandler):
         key = path.removeprefix(f"{self.path_of_index}/") if path.startswith(f"{self.path_of_index}/") else "/"
         if _PAGE.match(key):
             self._page(key)
-        elif document := _DOCUMENT.match(key):
-            self._document(key, document["form"], {})
+        elif _DOCUMENT.match(key):
+            self._document(key, key.rpartition(".")[2], {})
         elif _FILE.match(key):
             self._file(key)
         elif name := _NAME.match(key):

@@ -19,6 +19,8 @@ from .model import Deleted, File, Project, ProjectList, Status, Used, versions_o
 #: Content types of the two forms (PEP 691).
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 HTML_TYPE = "text/html; charset=utf-8"
+#: Content type of Atom (RFC 4287).
+FEED_TYPE = "application/atom+xml"
 
 ROOT_RECORD = "index.json"
 ROOT_PAGE = "index.html"
@@ -155,6 +157,7 @@ def _file_to_json(file: File) -> dict[str, Any]:
         "requires-python": file.requires_python,
         "core-metadata": dict(file.core_metadata) if isinstance(file.core_metadata, Mapping) else file.core_metadata,
         "yanked": file.yanked,
+        "_readme": file.readme,
     }
     required = {"filename": file.filename, "url": file.url, "hashes": dict(file.hashes), "size": file.size}
     return {**file.extra, **required, **{key: value for key, value in optional.items() if value not in (None, False)}}
@@ -180,6 +183,7 @@ def _file_from_json(reader: _Reader, item: dict[str, Any]) -> File:
         requires_python=reader.optional(item, "requires-python", str),
         core_metadata=core_metadata,
         yanked=True if yanked == "" else yanked,  # PEP 700: a text is not empty
+        readme=item.pop("_readme", False) is True,
         extra=item,
     )
 

@@ -33,7 +33,7 @@ const items = all("li").map((item) => {
   return { item, row: row || item, text };
 });
 
-const [box] = all("input"), [newest] = all("[open]");
+const [box] = all("input"), [newest] = all("tr [open]");
 box.parentNode.hidden = !items[0];
 box.oninput = () => {
   const words = box.value.toLowerCase().split(/\s+/);
@@ -42,7 +42,7 @@ box.oninput = () => {
     return !(item.hidden = !words.every((word) => text.includes(word)));
   });
   for (const { row } of found) row.hidden = false;
-  for (const each of all("details")) each.open = each == newest || (box.value && found.length < 50);
+  for (const each of all("tr details")) each.open = each == newest || (box.value && found.length < 50);
   all("output")[0].value = `${found.length} of ${items.length}`;
 };
 

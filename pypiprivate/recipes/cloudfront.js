@@ -12,9 +12,9 @@ const CREDENTIALS = /^basic +([a-z0-9+\/]{1,512}={0,2})$/i;
 const USER = /^([A-Za-z0-9._@-]{1,64}):/;
 const JSON_FORM = /application\/vnd\.pypi\.simple\.(?:v1|latest)\+json/i;
 
-// What an index has, below its base: pages, their two forms, and files. Nothing else is asked for.
+// What an index has, below its base: pages, documents, and files. Nothing else is asked for.
 const PAGE = new RegExp('^(@project@/)?$');
-const FORM = new RegExp('^(@project@/)?index\\.(html|json)$');
+const DOCUMENT = new RegExp('^(@document@)$');
 const FILE = new RegExp('^@project@/(@digest@/)?@filename@$');
 const NAME = new RegExp('^(@name@)/?$');
 
@@ -59,7 +59,7 @@ function serve(request, path) {
     return request;
   }
   const plain = path.replace(/%2b/gi, '+').replace(/%21/g, '!');
-  if (FORM.test(plain) || FILE.test(plain)) {
+  if (DOCUMENT.test(plain) || FILE.test(plain)) {
     // S3 takes a bare + for a blank.
     request.uri = KEYS + plain.replace(/\+/g, '%2B');
     return request;

@@ -6,6 +6,7 @@ import fs from 'fs';
 var TYPES = {
     html: 'text/html',
     json: 'application/vnd.pypi.simple.v1+json',
+    xml: 'application/atom+xml',
     file: 'application/octet-stream',
 };
 
