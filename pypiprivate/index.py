@@ -302,18 +302,33 @@ class Index:
     def enlist(self, names: Sequence[str]) -> None:
         """Make sure that root record and root page name these projects."""
         # The root record of an older index is made from every project directory that has a page.
-        self._derive_root(self._change_root(names if self._root else (*self._directories(), *names)))
+        self._derive_root(self._list(names if self._root else (*self._directories(), *names)))
+
+    def announce_news(self) -> bool:
+        """Have root record and root page say that there are news; return whether they did not."""
+        said = False
+
+        def edit(root: ProjectList) -> ProjectList:
+            nonlocal said
+            said = root.news
+            return replace(root, news=True)
+
+        self._derive_root(self._change_root(edit))
+        return not said
 
     def _derive_root(self, root: ProjectList, *, is_right: Comparison = ge) -> None:
         self._derive(
             simple.ROOT_PAGE,
             root,
-            adopt=lambda: self._change_root(self._directories()),
+            adopt=lambda: self._list(self._directories()),
             dump=pages.root_to_html,
             is_right=is_right,
         )
 
-    def _change_root(self, names: Sequence[str]) -> ProjectList:
+    def _list(self, names: Sequence[str]) -> ProjectList:
+        return self._change_root(lambda root: root.add(names))
+
+    def _change_root(self, edit: Callable[[ProjectList], ProjectList]) -> ProjectList:
         outlived: tuple[str, ...] = ()
 
         def load(stored: Stored | None) -> ProjectList:
@@ -329,7 +344,7 @@ class Index:
         return self._swap(
             simple.ROOT_RECORD,
             load=load,
-            edit=lambda before: self._edited(before, lambda root: root.add((*outlived, *names))),
+            edit=lambda before: self._edited(before, lambda root: edit(root.add(outlived))),
             dump=simple.root_to_json,
             content_type=simple.JSON_TYPE,
         )
@@ -386,6 +401,20 @@ class Index:
 
         self._swap(key, load=load, edit=edit, dump=lambda made: made, content_type=simple.HTML_TYPE)
 
+    def renew(self, key: str, *, made: Callable[[bytes], bytes], content_type: str) -> bool:
+        """Write a document that is made from many records; return whether it had to be written.
+
+        :param made: returns it as it should be, of it as it is, which is empty where there is none; it may refuse by raising.
+        """
+        before = b""
+
+        def load(stored: Stored | None) -> bytes:
+            nonlocal before
+            before = stored.body if stored else b""
+            return before
+
+        return self._swap(key, load=load, edit=made, dump=lambda after: after, content_type=content_type) != before
+
     # -- mend: documents that are not what their serial says ------------------------------------------------------------------
 
     def mend(self, project: Project, page: Stored | None) -> None:
@@ -398,7 +427,7 @@ class Index:
 
     def mend_root(self, names: Sequence[str]) -> None:
         """Make sure that root record and root page name these projects, and that the page is the record's."""
-        self._derive_root(self._change_root(names), is_right=gt)
+        self._derive_root(self._list(names), is_right=gt)
 
     def relabel(self, key: str, headers: Headers) -> None:
         """Write a document once more as it is, on condition that it still is, so that it is served with *headers*."""

@@ -86,13 +86,13 @@ def of_entry(file: File) -> str:
         SpecifierSet(file.requires_python or "")
     except InvalidSpecifier:
         return f"its requires-python is no specifier: {file.requires_python}"
-    if file.upload_time is not None and not _is_time(file.upload_time):
+    if file.upload_time is not None and not is_time(file.upload_time):
         return f"its upload-time is no time: {file.upload_time}"
     return ""
 
 
-def _is_time(text: str) -> bool:
-    """As PEP 700 wants it."""
+def is_time(text: str) -> bool:
+    """Tell whether *text* is a moment as PEP 700 wants it."""
     match = re.fullmatch(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(\.\d{1,6})?Z", text, re.ASCII)
     try:
         return bool(match and datetime.fromisoformat(match[1]))

@@ -77,7 +77,7 @@ def read_core(body: bytes, source: str) -> CoreMetadata:
         _requires_python(headers),
         headers.get_all("License-File", []),
         bool(headers.defects),
-        _description(headers),
+        _description(headers, body.decode("utf-8")),
     )
 
 
@@ -138,8 +138,8 @@ def _requires_python(headers: Message) -> str | None:
     return text or None
 
 
-def _description(headers: Message) -> Description | None:
+def _description(headers: Message, text: str) -> Description | None:
     """From the body (2.1), else from the header, whose lines are indented: by seven blanks and a bar, or by eight blanks."""
-    text = str(headers.get_payload()) or re.sub(r"(?m)^( {7}\||        )", "", str(headers.get("Description", "")))
+    text = text[len(_head(text)) :] or re.sub(r"(?m)^( {7}\||        )", "", str(headers.get("Description", "")))
     is_said = text.strip() not in ("", "UNKNOWN")
     return Description(text, str(headers.get("Description-Content-Type", ""))) if is_said else None

@@ -358,6 +358,7 @@ class ProjectList:
     """The root record: every project that was ever listed. It only grows.
 
     :ivar projects: unknown keys of each entry, by normalised name.
+    :ivar news: whether page and feed of the newest releases are there.
     """
 
     projects: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -366,6 +367,7 @@ class ProjectList:
     api_version: tuple[int, int] = (1, 4)
     extra: Mapping[str, Any] = field(default_factory=dict)
     extra_meta: Mapping[str, Any] = field(default_factory=dict)
+    news: bool = False
 
     def add(self, names: Iterable[str]) -> ProjectList:
         """Return the list with *names* (normalised) in it."""

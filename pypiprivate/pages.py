@@ -31,6 +31,9 @@ _LEFT_OUT = {
 }
 #: Not an anchor, which would be taken for a file.
 _UP = '<form action="../index.html"><button>All projects</button></form>\n'
+#: The way to what is new: neither is an anchor, either.
+_NEWS = '<form action="news.html"><button>Newest releases</button></form>\n'
+_FEED = '<link rel="alternate" type="application/atom+xml" title="Newest releases" href="news.xml">\n'
 #: A box to search in, which the script shows, because it is of no use without.
 _SEARCH = '<p><label hidden>Search <input type="search"></label> <output></output>\n'
 #: What a marker means to a reader (PEP 792).
@@ -66,7 +69,8 @@ def project_to_html(project: Project) -> bytes:
 def root_to_html(root: ProjectList) -> bytes:
     """Write the root page (PEP 503): one anchor a project."""
     names = (f'<li><a href="{quote(name, safe="", errors="replace")}/">{escape(name)}</a>\n' for name in sorted(root.projects))
-    return _page(root.serial, "Package index", f"{_SEARCH}<ul>\n{''.join(names)}</ul>\n")
+    head, above = (_FEED, _NEWS) if root.news else ("", "")
+    return _page(root.serial, "Package index", f"{_SEARCH}<ul>\n{''.join(names)}</ul>\n", head=head, above=above)
 
 
 def _page(serial: int, title: str, main: str, *, head: str = "", above: str = "") -> bytes:
@@ -106,6 +110,11 @@ def _policy() -> str:
     style, script = (b64encode(sha256(_asset(name).encode()).digest()).decode() for name in ("page.css", "page.js"))
     allowed = f"style-src 'sha256-{style}'; script-src 'sha256-{script}'; frame-src 'self'; form-action 'self'"
     return f"default-src 'none'; base-uri 'none'; {allowed}"
+
+
+def style() -> str:
+    """Return the style of all pages (CSS)."""
+    return _asset("page.css")
 
 
 @cache

@@ -32,10 +32,6 @@ th, td { border: 1px solid #8886; padding: .25rem .6rem; text-align: left; }
 blockquote { margin: 0; padding-left: 1rem; border-left: .25rem solid #8886; }
 a { color: light-dark(#0b57d0, #a8c7fa); }
 """
-_HASH = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-#: In the page itself, so that it holds whoever serves it.
-_POLICY = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'"
-
 #: As the sanitizer writes it: values in quotation marks, and none of these within.
 _IMAGE = re.compile(r'<img((?:\s[^\s=>"]+(?:="[^"]*")?)*)\s*/?>')
 _EMPTY_LINK = re.compile(r'<a(?=[^>]*\shref=)(?:\s[^\s=>"]+="[^"]*")*></a>')
@@ -68,7 +64,7 @@ def page(description: Description, *, title: str) -> bytes:
         '<html lang="en">\n'
         "<head>\n"
         '<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy(_STYLE)}">\n'
         '<meta name="viewport" content="width=device-width">\n'
         '<meta name="color-scheme" content="light dark">\n'
         '<meta name="referrer" content="no-referrer">\n'
@@ -83,6 +79,12 @@ def page(description: Description, *, title: str) -> bytes:
         "</body>\n"
         "</html>\n"
     ).encode("utf-8", "replace")
+
+
+def policy(style: str) -> str:
+    """Return what a page with this one style says of itself (CSP 3), so that it holds whoever serves it."""
+    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 
 
 def _shortened(text: str) -> tuple[str, bool]:

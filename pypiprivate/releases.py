@@ -9,6 +9,9 @@ from packaging.version import Version
 
 from .model import File, Project
 
+#: Releases that are told of as the newest ones, unless somebody wants to hear of more or fewer.
+TOLD = 100
+
 
 @dataclass(frozen=True)
 class Release:

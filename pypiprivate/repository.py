@@ -26,7 +26,7 @@ from .findings import Counted, Depth, Report, silently
 from .index import Index, concurrently, streaming
 from .model import Existing, Project
 from .publish import Progress, Receipt, preview, publish, quietly, utc_now
-from .releases import Release, releases
+from .releases import TOLD, Release, releases
 from .storage import Storage, open_storage
 from .storage.base import Sent
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .edits import Edit, Retention, Target
     from .garbage import Garbage
     from .layouts import Layout
+    from .news import News
     from .repair import Repair
     from .survey import Survey
     from .takeover import Adoption
@@ -303,6 +304,25 @@ class Repository:
 
         with _in_the_end(unreadable) as told, streaming(workers) as stream:
             return tuple(garbage.find(self.storage, _normalized(projects), unreadable=told, stream=stream))
+
+    def renew_news(self, *, most: int = TOLD, workers: int = WORKERS) -> News:
+        """Bring the page and the feed of the newest releases up to the records; reads every project.
+
+        :param most: number of releases that are told of.
+        :param workers: how many requests may be in flight.
+        :raises PypiPrivateError: see :func:`pypiprivate.news.renew`.
+        """
+        from . import news
+
+        with streaming(workers) as stream:
+            return news.renew(self.storage, most=most, index_url=self.settings.index_url, stream=stream)
+
+    def preview_news(self, *, most: int = TOLD, workers: int = WORKERS) -> News:
+        """Say what :meth:`renew_news` would do, and write nothing. Arguments, results and errors are the same."""
+        from . import news
+
+        with streaming(workers) as stream:
+            return news.preview(self.storage, most=most, index_url=self.settings.index_url, stream=stream)
 
     def survey(self, projects: Iterable[str] = ()) -> Survey:
         """Look for files of an older index that lie in this repository, as ``PROJECT/FILENAME``; for :meth:`take_over`.

@@ -24,10 +24,13 @@ FEED_TYPE = "application/atom+xml"
 
 ROOT_RECORD = "index.json"
 ROOT_PAGE = "index.html"
+#: Page and feed of the newest releases.
+NEWS_PAGE = "news.html"
+NEWS_FEED = "news.xml"
 
 _STATUSES = ("active", "archived", "deprecated", "quarantined")
 #: A page whose serial has more digits would not be known as ours.
-_MAX_SERIAL = 10**18 - 1
+MAX_SERIAL = 10**18 - 1
 
 
 def record_key(project: str) -> str:
@@ -115,7 +118,8 @@ def root_to_json(root: ProjectList) -> bytes:
         "meta": _meta(root),
         "projects": [{**root.projects[name], "name": name} for name in sorted(root.projects)],
     }
-    return _dump(document | ({"_conditions": root.conditions} if root.conditions else {}))
+    own = {"_conditions": root.conditions, "_news": root.news}
+    return _dump(document | {key: value for key, value in own.items() if value})
 
 
 def root_from_json(body: bytes) -> ProjectList:
@@ -130,6 +134,7 @@ def root_from_json(body: bytes) -> ProjectList:
         projects={reader.text(item, "name"): item for item in reader.objects(document, "projects")},
         serial=serial,
         conditions=reader.optional(document, "_conditions", str),
+        news=document.pop("_news", False) is True,
         api_version=api_version,
         extra=document,
         extra_meta=meta,
@@ -214,7 +219,7 @@ class _Reader:
         if not match or match[1] != "1":
             self.refuse(f"its api-version is {version!r}, and this program understands 1.x")
         serial = self.optional(meta, "_last-serial", int)
-        if serial is not None and not 0 <= serial < _MAX_SERIAL:
+        if serial is not None and not 0 <= serial < MAX_SERIAL:
             self.refuse("its serial is negative or too large")
         return meta, max((1, int(match[2])), (1, 4)), serial or 0
 

@@ -227,7 +227,8 @@ def _of_documents(state: State, depth: Depth) -> Iterator[Finding]:
 
 
 def _of_foreign(found: Directory) -> Iterator[Finding]:
-    keys = [entry.key for entry in found.entries if entry.key not in (simple.ROOT_RECORD, simple.ROOT_PAGE)]
+    ours = (simple.ROOT_RECORD, simple.ROOT_PAGE, simple.NEWS_PAGE, simple.NEWS_FEED)
+    keys = [entry.key for entry in found.entries if entry.key not in ours]
     if found.name and any(layouts.is_release_file(posixpath.basename(key)) for key in keys if key.count("/") == 1):
         looked_for = f"installers look for {canonicalize_name(found.name)}"
         yield Finding(Kind.ASTRAY, f"{found.name}/", f"{looked_for}; {_objects(len(keys))}")

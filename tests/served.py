@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from pypiprivate import artifact
+from pypiprivate import artifact, news
 from pypiprivate.publish import publish
 from pypiprivate.storage import Storage, open_storage
 from pypiprivate.storage.s3 import S3Storage
@@ -143,15 +143,16 @@ def bucket(server: Server, prefix: str, root: Path) -> dict[str, str]:
 
 
 def fill(storage: Storage, dist: Path) -> None:
-    """Publish a few projects: names that are not normal, a local version, an epoch, an sdist, a page worth compressing."""
+    """Publish a few projects, and tell of them: odd names, a local version, an epoch, a README, a page worth compressing."""
     made = [
-        make_wheel(dist, "Foo.Bar", "1.0", requires_python=">=3.8"),
+        make_wheel(dist, "Foo.Bar", "1.0", requires_python=">=3.8", description="Foo\n===\n\nBar\n" * 20),
         make_sdist(dist, "Foo.Bar", "1.0", files={"more.txt": bytes(range(256)) * 64}),
         make_wheel(dist, "demo", "1.0+local.1"),
         make_wheel(dist, "demo", "1!2.0"),
         *(make_wheel(dist, "many", f"1.{minor}") for minor in range(12)),
     ]
     publish([artifact.read(path) for path in made], storage)
+    news.renew(storage)
 
 
 def files_of(url: str, project: str, **how: object) -> list[str]:

@@ -193,6 +193,9 @@ def pages() -> Iterator[Case]:
     yield Case("/simple/0/", "/simple/0/index.json")
     yield Case("/simple/acme-hello/index.json", "/simple/acme-hello/index.json", accept=BROWSER)
     yield Case("/simple/index.html", "/simple/index.html")
+    yield Case("/simple/news.html", "/simple/news.html", accept=BROWSER)
+    yield Case("/simple/news.xml", "/simple/news.xml")
+    yield Case(f"/simple/{WHEEL}.readme.html", f"/simple/{WHEEL}.readme.html", accept=BROWSER)
     several = {"headers": {"accept": {"value": JSON, "multiValue": [{"value": "text/html"}, {"value": JSON}]}}}
     several["headers"]["authorization"] = {"value": basic(*ALICE)}
     yield Case("/simple/", "/simple/index.json", more=several)
@@ -258,6 +261,10 @@ def hostile() -> Iterator[Case]:
     below += [
         f"Acme/{DIGEST}/a.whl",
         f"acme/{DIGEST}/b/a.whl",
+        "acme/a.whl.readme.html",
+        f"acme/{DIGEST}/a.readme.html",
+        f"acme/{DIGEST}/a.whl.readme.html.readme.html",
+        "acme/news.html",
         "acme/a%25.whl",
         "acme/a%2Fb.whl",
         "acme/a b.whl",

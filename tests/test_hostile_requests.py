@@ -76,6 +76,13 @@ ROWS = {
     "error page by its name": get("/@error_html"),
     "internal name": get("/@elsewhere"),
     "directory of a file": get(f"/{WHEEL}/../"),
+    "README right in a project": get("/simple/demo/demo-1.0-py3-none-any.whl.readme.html"),
+    "README of nothing": get("/simple/demo/0123456789abcdef0123456789abcdef/.readme.html"),
+    "README of what is hidden": get("/simple/demo/0123456789abcdef0123456789abcdef/../../.git/config.readme.html"),
+    "README with an ending": get(f"/{WHEEL}.readme.html.bak"),
+    "news of a project": get("/simple/demo/news.html"),
+    "news above the index": get("/news.html"),
+    "news with an ending": get("/simple/news.html~"),
     "directory of a digest": get("/simple/demo/0123456789abcdef0123456789abcdef/"),
     "record of a digest": get("/simple/demo/0123456789abcdef0123456789abcdef/index.json"),
     "missing project": get("/simple/nope/"),
@@ -321,7 +328,7 @@ def status(answer: bytes) -> int:
 
 
 def test_the_table_is_long() -> None:
-    assert len(ROWS) == 169  # as docs/serving says
+    assert len(ROWS) == 176  # as docs/serving says
 
 
 @pytest.mark.parametrize("name", ROWS)

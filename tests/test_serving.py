@@ -163,6 +163,37 @@ def test_pages_are_compressed_for_who_asks_for_it(site: Site) -> None:
         assert len(zipped.body) < len(plain.body) / 2
 
 
+def test_a_readme_is_a_page_and_no_file(site: Site) -> None:
+    (path,) = re.findall(r'<iframe [^>]* src="([^"]*)"', site.ask("foo-bar/").body.decode())
+    plain, zipped = (site.ask(f"foo-bar/{path}", accept=PIP_ACCEPT, Accept_Encoding=coding) for coding in ("identity", "gzip"))
+    assert (plain.status, plain.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert (plain.headers["cache-control"], plain.headers["vary"]) == ("private, max-age=0, must-revalidate", "Accept-Encoding")
+    assert {"frame-src 'self'", "frame-ancestors 'self'"} <= set(plain.headers["content-security-policy"].split("; "))
+    assert b"<title>README of foo-bar 1.0</title>" in plain.body
+    assert gzip.decompress(zipped.body) == plain.body
+    assert site.ask(f"foo-bar/{path}", user=None).status == 401
+    assert site.ask(f"foo-bar/{path}", method="HEAD").headers["content-length"] == str(len(plain.body))
+
+
+@pytest.mark.parametrize(("path", "type_"), [("news.html", "text/html; charset=utf-8"), ("news.xml", "application/atom+xml")])
+def test_news_are_a_page_and_a_feed(site: Site, path: str, type_: str) -> None:
+    plain, zipped = (site.ask(path, accept="*/*", Accept_Encoding=coding) for coding in ("identity", "gzip"))
+    assert (plain.status, plain.headers["content-type"]) == (200, type_)
+    assert (plain.headers["cache-control"], plain.headers["vary"]) == ("private, max-age=0, must-revalidate", "Accept-Encoding")
+    assert b"foo-bar" in plain.body
+    assert gzip.decompress(zipped.body) == plain.body
+    assert site.ask(path, user=None).status == 401
+    assert "form-action 'self'" in site.ask("").headers["content-security-policy"]
+    assert b'<form action="news.html">' in site.ask("").body
+
+
+@pytest.mark.parametrize(
+    "path", ["foo-bar/foo_bar-1.0-py3-none-any.whl.readme.html", "foo-bar/readme.html", "DIGEST/x.readme.html"]
+)
+def test_no_other_page_is_called_a_readme(site: Site, path: str) -> None:
+    assert site.ask(path.replace("DIGEST", f"foo-bar/{'0' * 32}")).status == 404
+
+
 def test_files_come_as_they_are(site: Site) -> None:
     for path in [*site.files_of("foo-bar"), *site.files_of("demo"), *site.files_of("older")]:
         answer = site.ask(path, Accept_Encoding="gzip, deflate")
@@ -921,6 +952,18 @@ def test_the_plain_server_negotiates(plain: str, stored: MemoryStorage) -> None:
             again = ask(plain, directory_, accept=accept, If_None_Match=answer.headers["etag"])
             assert (again.status, again.body) == (304, b"")
             assert ask(plain, directory_, accept=accept, method="HEAD").headers["content-length"] == str(len(document.body))
+
+
+def test_the_plain_server_shows_readmes(plain: str, stored: MemoryStorage) -> None:
+    (path,) = (entry.key for entry in stored.list("foo-bar/") if entry.key.endswith(".readme.html"))
+    answer = ask(plain, path)
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert answer.headers["cache-control"] == "private, max-age=0, must-revalidate"
+
+
+def test_the_plain_server_has_news(plain: str) -> None:
+    assert ask(plain, "news.html").headers["content-type"] == "text/html; charset=utf-8"
+    assert ask(plain, "news.xml").headers["content-type"] == "application/atom+xml"
 
 
 def test_the_plain_server_sends_files(plain: str) -> None:

@@ -1,4 +1,4 @@
-"""``verify``, ``repair`` and ``gc``: whether the index keeps its promises, and what to do if not."""
+"""``verify``, ``repair``, ``gc`` and ``news``: whether the index keeps its promises, and what is done for it now and then."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from .. import progress
 from ..errors import UnsupportedIndex
 from ..findings import Depth, Finding, Kind, Report
 from ..garbage import Garbage
+from ..news import News
+from ..releases import TOLD
 from ..repair import Repair
 from ..repository import WORKERS, Repository
 from ..wording import size_of
@@ -24,6 +26,8 @@ T = TypeVar("T")
 _SHOWN = 20
 #: What a request takes of a process, so that more at once only wait for each other.
 _MOST_WORKERS = 256
+#: More make no page that anybody reads.
+_MOST_NEWS = 10_000
 
 
 def _add_names(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +55,13 @@ def _add_repair(parser: argparse.ArgumentParser) -> None:
 def _add_documents(parser: Any) -> None:
     about = "look at records and pages only, and at no file"
     parser.add_argument("--documents", action="store_const", dest="depth", const=Depth.DOCUMENTS, default=Depth.FILES, help=about)
+
+
+def _add_news(parser: argparse.ArgumentParser) -> None:
+    about = f"releases that are told of (default: {TOLD})"
+    parser.add_argument("--limit", metavar="N", type=int, default=TOLD, help=about)
+    add_dry_run(parser)
+    add_json(parser)
 
 
 def _add_gc(parser: argparse.ArgumentParser) -> None:
@@ -211,4 +222,52 @@ def _garbage_as_json(found: Sequence[Garbage], repository: Repository) -> dict[s
     return {"repository": repository.storage.location, "size": sum(garbage.size for garbage in found), "objects": objects}
 
 
-COMMANDS = (Command("verify", _add_verify, _verify), Command("repair", _add_repair, _repair), Command("gc", _add_gc, _gc))
+# -- news ---------------------------------------------------------------------------------------------------------------------
+
+
+def _news(arguments: argparse.Namespace) -> int:
+    if not 1 <= arguments.limit <= _MOST_NEWS:
+        raise UsageError(f"--limit takes a number from 1 to {_MOST_NEWS}.")
+    repository = repository_of(arguments)
+    act = repository.preview_news if arguments.dry_run else repository.renew_news
+    news = act(most=arguments.limit)
+    if arguments.json:
+        print_json(_news_as_json(news, repository) | {"dry_run": arguments.dry_run})
+    elif not arguments.quiet:
+        _tell_news(news, repository, dry_run=arguments.dry_run)
+    return 0
+
+
+def _tell_news(news: News, repository: Repository, *, dry_run: bool) -> None:
+    for key in news.written:
+        say(f"{key}: {'would be written' if dry_run else 'written'}")
+    if not news.written:
+        say("nothing is new")
+    say(f"{_many(len(news.items), 'release')} told of in {repository.storage.location}")
+    if dry_run:
+        say(f"dry run: nothing was written to {repository.storage.location}")
+
+
+def _news_as_json(news: News, repository: Repository) -> dict[str, Any]:
+    """Return the news for machines; keys are only ever added."""
+    releases = [
+        {
+            "project": item.project,
+            "version": str(item.release.version),
+            "published": item.published,
+            "updated": item.updated,
+            "files": [file.filename for file in item.release.files],
+            "requires_python": item.release.requires_python,
+            "yanked": item.release.yanked,
+        }
+        for item in news.items
+    ]
+    return {"repository": repository.storage.location, "written": list(news.written), "releases": releases}
+
+
+COMMANDS = (
+    Command("verify", _add_verify, _verify),
+    Command("repair", _add_repair, _repair),
+    Command("gc", _add_gc, _gc),
+    Command("news", _add_news, _news),
+)

@@ -64,6 +64,7 @@ GROUPS: tuple[tuple[str, tuple[Summary, ...]], ...] = (
             Summary("verify", "check every promise of the index on what lies there", "maintaining"),
             Summary("repair", "mend what needs no human: pages, root, sidecars, headers", "maintaining"),
             Summary("gc", "remove what no record has named for a day", "maintaining"),
+            Summary("news", "bring the page and the feed of the newest releases up to date", "maintaining"),
         ),
     ),
     (
