@@ -26,7 +26,7 @@ from greenlet import greenlet
 
 from pypiprivate import pages, simple
 from pypiprivate.errors import Conflict, PypiPrivateError, StorageError
-from pypiprivate.model import Project, Used
+from pypiprivate.model import README_SUFFIX, Project, Used
 from pypiprivate.storage.base import Entry, Sent, Stat, Storage, Stored
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -411,7 +411,7 @@ def shown_by_pages(objects: Objects) -> frozenset[str]:
 
 
 def _shown_by(project: str, page: bytes) -> list[str]:
-    return [f"{project}/{unquote(url)}" for url in re.findall(r'<a href="([^"#]+)', page.decode())]
+    return [f"{project}/{unquote(url)}" for url in re.findall(r'<(?:a href|iframe [^>]* src)="([^"#]+)', page.decode())]
 
 
 class Violation(AssertionError):
@@ -504,6 +504,8 @@ def tears(objects: Objects) -> Iterator[str]:
         project = record_of(key, objects[key].body)
         for file in project.held_files:
             yield from _torn_file(objects, f"{project.name}/{file.key}", file.sha256, file.core_metadata)
+            if file.readme and f"{project.name}/{file.key}{README_SUFFIX}" not in objects:
+                yield f"the README of {project.name}/{file.key} is not there"
         yield from _torn_page(objects, project)
     for key in [key for key in objects if key.endswith(".html") and pages.page_serial(objects[key].body) is not None]:
         if key.replace(".html", ".json") not in objects:
@@ -545,7 +547,7 @@ def broken_by_step(before: Objects, after: Objects) -> str | None:
         changed = after.get(key)
         if changed is found:
             continue
-        if changed is None and key.endswith((".json", ".html")):
+        if changed is None and key.endswith((".json", ".html")) and not key.endswith(README_SUFFIX):
             return f"{key} disappeared"
         if key.endswith("/index.json") and changed and (reason := _broken_record(key, found.body, changed.body)):
             return reason

@@ -77,6 +77,8 @@ from .simulation import (
 
 #: Publishers come in February, all others on the first of March.
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
+#: A description of this type is rendered in no time.
+PLAIN = {"Description-Content-Type": "text/plain"}
 #: To whoever collects garbage then everything is old, also what another command has given up a moment ago.
 NEXT_YEAR, THE_YEAR_AFTER = NOW + timedelta(days=365), NOW + timedelta(days=730)
 #: The index says no; it is whole.
@@ -262,16 +264,19 @@ def _slandered(runs: tuple[Run, ...]) -> str | None:
 
 
 class Workshop:
-    """Builds artifacts and the commands that publish them; everything is the same at every run."""
+    """Builds artifacts and the commands that publish them; everything is the same at every run.
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    :ivar description: of each of them.
+    """
+
+    def __init__(self, directory: Path, description: str = "") -> None:
+        self.directory, self.description = directory, description
         self._day = 0
 
     def build(self, project: str, version: str, *, kinds: str = "s", flavour: str = "a") -> list[Artifact]:
         where, files = self.directory / flavour, {"flavour": flavour.encode()}
-        paths = [make_sdist(where, project, version, files=files)] if "s" in kinds else []
-        paths += [make_wheel(where, project, version, files=files)] if "w" in kinds else []
+        makers = [make for kind, make in (("s", make_sdist), ("w", make_wheel)) if kind in kinds]
+        paths = [make(where, project, version, files=files, description=self.description, headers=PLAIN) for make in makers]
         return [artifact.read(path) for path in paths]
 
     def publish(self, artifacts: Sequence[Artifact], existing: Existing = Existing.REFUSE) -> Command:
@@ -1102,6 +1107,13 @@ def all_verbs_at_once(workshop: Workshop) -> Scenario:
 
 
 Make = Callable[[Workshop], Scenario]
+
+
+def with_readmes(make: Make) -> Make:
+    """Make the same scenario of artifacts that have a description."""
+    return lambda workshop: make(Workshop(workshop.directory, "Hello"))
+
+
 #: By name; the number of faults, and the holes of the protocol's design that it covers.
 SCENARIOS: dict[str, tuple[Make, int]] = {
     "two publishers of one file, a new project (2)": (of_one_project, 1),
@@ -1185,6 +1197,12 @@ SCENARIOS: dict[str, tuple[Make, int]] = {
     "repaired twice": (repaired_twice, 1),
     "verified beside a publish": (verified_beside_a_publish, 1),
     "verified beside a delete": (verified_beside_a_delete, 1),
+    "a file and its README twice": (with_readmes(the_same_file_twice), 1),
+    "a file and its README again beside a delete (5, 6)": (with_readmes(published_again_beside_a_delete), 1),
+    "garbage collected beside a publish of a README (7)": (with_readmes(garbage_collected_beside_a_publish), 1),
+    "garbage collected beside a replacement of a README (5)": (with_readmes(garbage_collected_beside_a_replacement), 1),
+    "READMEs verified beside a delete": (with_readmes(verified_beside_a_delete), 1),
+    "READMEs repaired beside a delete (5)": (with_readmes(repaired_beside_a_delete), 1),
 }
 #: The holes that were found. The third cannot occur: nothing is ever removed from the root.
 HOLES = {*range(1, 17)} - {3}
@@ -1577,6 +1595,10 @@ def believe_the_first_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify, "_is_unchanged", lambda _storage, _state: True)
 
 
+def promise_a_readme(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish._Command, "_put_readme", lambda _self, _key, _make: None)
+
+
 def promote_the_record_first(monkeypatch: pytest.MonkeyPatch) -> None:
     def too_late(self: Any, entries: Sequence[Any]) -> None:
         self.stored.update((entry.artifact.project, entry.file.key) for entry in entries)
@@ -1627,6 +1649,7 @@ BROKEN_VERBS: dict[Callable[[pytest.MonkeyPatch], None], tuple[Make, str]] = {
     take_over_by_hand: (taken_over_beside_a_publish, "went back to an older serial"),
     believe_the_first_look: (verified_beside_a_delete, "there seemed to be"),
     promote_the_record_first: (promoted_beside_a_publish, "is not there"),
+    promise_a_readme: (with_readmes(the_same_file_twice), "the README of"),
 }
 
 
