@@ -17,6 +17,7 @@ from itertools import groupby
 
 from . import browse, pages, simple
 from .errors import NotPublished, UnsupportedIndex
+from .findings import Counted, silently
 from .index import Index, Stream, in_turn
 from .inspection import is_time
 from .model import Project, ProjectList
@@ -92,6 +93,7 @@ def renew(
     index_url: str | None = None,
     sleep: Callable[[float], None] = time.sleep,
     stream: Stream = in_turn,
+    counted: Counted = silently,
 ) -> News:
     """Bring page and feed up to the records, and have the root page lead there; what is right already is not written.
 
@@ -99,11 +101,12 @@ def renew(
     :param index_url: where clients read the index, ending in ``/``; None: all links are relative.
     :param sleep: waits for so many seconds between tries on a contended document.
     :param stream: runs calls, at once or in turn.
+    :param counted: is told, again and again, how many projects were read, and how many there are.
     :raises NotPublished: there is no index, or one of an older tool that is not adopted yet.
     :raises UnsupportedIndex: a record cannot be understood, or another program wrote what lies there.
     :raises StorageError: the store failed; running the same command again is safe.
     """
-    news = _read(storage, most, stream)
+    news = _read(storage, most, stream, counted)
     index = Index(storage, sleep=sleep)
     written = [
         document.key
@@ -115,9 +118,16 @@ def renew(
     return replace(news, written=tuple(written))
 
 
-def preview(storage: Storage, *, most: int = TOLD, index_url: str | None = None, stream: Stream = in_turn) -> News:
+def preview(
+    storage: Storage,
+    *,
+    most: int = TOLD,
+    index_url: str | None = None,
+    stream: Stream = in_turn,
+    counted: Counted = silently,
+) -> News:
     """Say what :func:`renew` would do, and write nothing. Arguments, results and errors are the same."""
-    news = _read(storage, most, stream)
+    news = _read(storage, most, stream, counted)
     would_be = [document.key for document in _documents(news, storage, index_url) if not document.is_right(storage)]
     would_be += [] if _root(storage).news else [simple.ROOT_RECORD]
     return replace(news, written=tuple(would_be))
@@ -126,10 +136,12 @@ def preview(storage: Storage, *, most: int = TOLD, index_url: str | None = None,
 # -- records ------------------------------------------------------------------------------------------------------------------
 
 
-def _read(storage: Storage, most: int, stream: Stream) -> News:
+def _read(storage: Storage, most: int, stream: Stream, counted: Counted) -> News:
     _root(storage)
-    items, serial = list[Item](), 0
-    for record in stream(partial(_record, storage, name) for name in browse.projects(storage)):
+    names, items, serial = browse.projects(storage), list[Item](), 0
+    counted(0, len(names))
+    for done, record in enumerate(stream(partial(_record, storage, name) for name in names), 1):
+        counted(done, len(names))
         serial += record.serial
         items += _items(record)
         # No more is kept than is told of, however large the index is.

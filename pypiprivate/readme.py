@@ -99,11 +99,13 @@ def _rendered(text: str, content_type: str) -> str | None:
         with _ONE_AT_A_TIME:
             render = _renderer(kind, variant)
             html = render(text) if render else None
-            return _harmless(html) if html else None
+        if html:
+            return _harmless(html)
+        log.info("a README is kept as text: it cannot be rendered as %s", kind)
     except ImportError:
-        log.debug("a README is kept as text: install pypiprivate[readme] to have it rendered")
+        log.info("a README is kept as text: install pypiprivate[readme] to have it rendered")
     except Exception as error:  # what renderers stumble over is no reason to publish nothing
-        log.debug("a README is kept as text: %s: %s", type(error).__name__, error)
+        log.info("a README is kept as text: %s: %s", type(error).__name__, error)
     return None
 
 

@@ -305,24 +305,25 @@ class Repository:
         with _in_the_end(unreadable) as told, streaming(workers) as stream:
             return tuple(garbage.find(self.storage, _normalized(projects), unreadable=told, stream=stream))
 
-    def renew_news(self, *, most: int = TOLD, workers: int = WORKERS) -> News:
+    def renew_news(self, *, most: int = TOLD, workers: int = WORKERS, progress: Counted = silently) -> News:
         """Bring the page and the feed of the newest releases up to the records; reads every project.
 
         :param most: number of releases that are told of.
         :param workers: how many requests may be in flight.
+        :param progress: is told how many projects were read, and how many there are.
         :raises PypiPrivateError: see :func:`pypiprivate.news.renew`.
         """
         from . import news
 
         with streaming(workers) as stream:
-            return news.renew(self.storage, most=most, index_url=self.settings.index_url, stream=stream)
+            return news.renew(self.storage, most=most, index_url=self.settings.index_url, stream=stream, counted=progress)
 
-    def preview_news(self, *, most: int = TOLD, workers: int = WORKERS) -> News:
+    def preview_news(self, *, most: int = TOLD, workers: int = WORKERS, progress: Counted = silently) -> News:
         """Say what :meth:`renew_news` would do, and write nothing. Arguments, results and errors are the same."""
         from . import news
 
         with streaming(workers) as stream:
-            return news.preview(self.storage, most=most, index_url=self.settings.index_url, stream=stream)
+            return news.preview(self.storage, most=most, index_url=self.settings.index_url, stream=stream, counted=progress)
 
     def survey(self, projects: Iterable[str] = ()) -> Survey:
         """Look for files of an older index that lie in this repository, as ``PROJECT/FILENAME``; for :meth:`take_over`.

@@ -213,8 +213,10 @@ def test_an_index_without_files_has_empty_news(storage: MemoryStorage) -> None:
 
 @pytest.mark.parametrize("most", [1, 2, 3])
 def test_no_more_are_told_of_than_are_wanted(storage: MemoryStorage, most: int) -> None:
+    counted: list[tuple[int, int]] = []
     with streaming(4) as stream:
-        found = renew(storage, most=most, stream=stream)
+        found = renew(storage, most=most, stream=stream, counted=lambda done, count: counted.append((done, count)))
+    assert counted == [(0, 2), (1, 2), (2, 2)]
     assert told(found) == [("acme", "1.1"), ("other", "1.0"), ("acme", "1.0")][:most]
     assert len(texts(feed(storage), "summary")) == most
 

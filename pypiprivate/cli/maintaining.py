@@ -230,7 +230,8 @@ def _news(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--limit takes a number from 1 to {_MOST_NEWS}.")
     repository = repository_of(arguments)
     act = repository.preview_news if arguments.dry_run else repository.renew_news
-    news = act(most=arguments.limit)
+    with progress.counted_on(None if arguments.quiet else sys.stderr, "reading projects") as counted:
+        news = act(most=arguments.limit, progress=counted)
     if arguments.json:
         print_json(_news_as_json(news, repository) | {"dry_run": arguments.dry_run})
     elif not arguments.quiet:
