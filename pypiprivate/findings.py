@@ -37,6 +37,7 @@ class Kind(Enum):
     SIDECAR_MISSING = "sidecars missing"
     SIDECAR_DAMAGED = "sidecars with other bytes than the record says"
     PAGE = "pages that are not those of their records"
+    SLASH = "slash pages that are not as the settings say"
     ROOT = "root record missing"
     UNLISTED = "projects that the root does not name"
     HEADERS = "objects served with wrong headers"
@@ -50,7 +51,7 @@ class Kind(Enum):
 
 
 #: What :mod:`.repair` does without a human.
-MENDABLE = frozenset({Kind.PAGE, Kind.ROOT, Kind.UNLISTED, Kind.HEADERS, Kind.SIDECAR_MISSING, Kind.SIDECAR_DAMAGED})
+MENDABLE = frozenset({Kind.PAGE, Kind.SLASH, Kind.ROOT, Kind.UNLISTED, Kind.HEADERS, Kind.SIDECAR_MISSING, Kind.SIDECAR_DAMAGED})
 #: What breaks no promise.
 NOTES = frozenset(
     {Kind.NOT_ADOPTED, Kind.ASTRAY, Kind.SIDECAR_UNANNOUNCED, Kind.UNCHECKED, Kind.ORPHAN, Kind.GIVEN_UP, Kind.FOREIGN}
@@ -88,6 +89,7 @@ WAYS_OUT: Mapping[Kind, str] = {
     Kind.SIDECAR_MISSING: _SIDECAR,
     Kind.SIDECAR_DAMAGED: _SIDECAR,
     Kind.PAGE: _REPAIR,
+    Kind.SLASH: "Run: pypi-private repair",
     Kind.ROOT: _REPAIR,
     Kind.UNLISTED: _REPAIR,
     Kind.HEADERS: _REPAIR,
