@@ -10,6 +10,7 @@ from .storage.base import OCTETS, Storage, Stored
 
 #: How often a write to a key that nobody else knows may meet a conflict.
 _TRIES = 3
+_NO_SLASH = "Leave slash_pages out, and let a web server serve the index (pypi-private recipe nginx-s3)."
 
 
 def probe(storage: Storage) -> None:
@@ -42,15 +43,15 @@ def probe_slash(storage: Storage) -> None:
         with suppress(Conflict):
             storage.swap(key, b"probe", replacing=None, content_type=OCTETS)
         stored = storage.get(key)
+    except StorageError as error:
+        reason = f"an object whose key ends in a slash cannot be written there, or not be read: {error.reason}"
+        raise StorageError(storage.location, reason, hint=f"Try again; if it stays so: {_NO_SLASH}") from error
     finally:
         with suppress(StorageError):
             storage.delete(key)
     if stored is None or stored.body != b"probe":
-        raise StorageError(
-            storage.location,
-            "this store does not give back what is written under a key that ends in a slash, so clients would read empty pages.",
-            hint="Leave slash_pages out, and let a web server serve the index (pypi-private recipe nginx-s3).",
-        )
+        reason = "this store does not give back what is written under a key that ends in a slash: clients would read empty pages."
+        raise StorageError(storage.location, reason, hint=_NO_SLASH)
 
 
 def _write(storage: Storage, key: str, body: bytes, replacing: Stored | None) -> Stored:

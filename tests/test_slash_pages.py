@@ -442,11 +442,23 @@ class Directories(MemoryStorage):
 def test_a_store_that_would_serve_empty_pages_is_refused_before_anything_is_written(conditional: bool, put_up: Putting) -> None:
     storage = Directories(slash_pages="html")
     storage.conditional = conditional
-    with pytest.raises(StorageError, match="a key that ends in a slash, so clients would read empty pages") as caught:
+    with pytest.raises(StorageError, match="a key that ends in a slash: clients would read empty pages") as caught:
         put_up(storage, "1.0")
     assert "slash_pages" in caught.value.hint
     assert snapshot(storage) == {}
     assert all(key.startswith(".pypiprivate/") for key in storage._objects)
+
+
+def test_a_store_that_does_not_take_such_a_key_says_why(put_up: Putting) -> None:
+    def fail(verb: str, key: str) -> None:
+        if verb == "swap" and key.endswith("/"):
+            raise StorageError(key, "409 XMinioObjectExistsAsDirectory.")
+
+    storage = MemoryStorage(slash_pages="html")
+    with pytest.raises(StorageError, match=r"key ends in a slash cannot be written.*: 409 XMinio") as caught:
+        put_up(Slashing(storage, before=fail), "1.0")
+    assert "Leave slash_pages out" in caught.value.hint
+    assert snapshot(storage) == {}
 
 
 def test_repair_refuses_such_a_store_too(put_up: Putting) -> None:

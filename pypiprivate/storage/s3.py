@@ -202,7 +202,7 @@ class S3Storage:
             answer = self._resume(key, at, etag)
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        """See :meth:`.Storage.list`. Keys that end in a slash, which consoles make to show directories, are left out."""
+        """See :meth:`.Storage.list`. Keys that end in a slash are left out: consoles make some to show directories."""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._root + prefix)
         entries = self._entries(iter(pages), prefix)
         # Amazon lists in the order of keys; a store that keeps directories lists these one by one
@@ -375,7 +375,7 @@ class S3Storage:
                 found = [(entry["Key"], entry["Size"], entry["LastModified"]) for entry in page.get("Contents", ())]
             for name, size, modified in found:
                 key = name.removeprefix(self._root)
-                if not key.startswith(_OWN) and not key.endswith("/"):
+                if key and not key.startswith(_OWN) and not key.endswith("/"):
                     yield Entry(key, size, modified)
 
     def _what(self, key: str) -> str:
