@@ -61,7 +61,7 @@ def of_slash_page(storage: Storage, key: str, form: str | None, found: Stored | 
     """
     wanted = slash_pages(storage)
     if wanted and wanted != (form or "off"):
-        yield Finding(Kind.SLASH, key, f"the settings say slash_pages = {wanted}, and its record says {form or 'off'}")
+        yield Finding(Kind.SLASH, key, f"the settings say slash_pages = {wanted}, and its record says {form or 'none'}")
     elif form == "off" and found and wanted is not None:
         yield Finding(Kind.SLASH, key, "it was given up, and is still there")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +14,16 @@ from pathlib import Path
 import pytest
 
 from pypiprivate import artifact, publish, simple, verify
+from pypiprivate.cli import main
 from pypiprivate.errors import ConfigError, StorageError
 from pypiprivate.storage import open_storage
 from pypiprivate.storage.base import MUTABLE
 
 from .builders import make_wheel
 from .environments import Environments
-from .examples import environment, run
+from .examples import ROOT, environment, run
 from .served import ask
-from .servers import BUCKET, READER, Server, juicefs, moto, seaweedfs, shared
+from .servers import ADMIN, BUCKET, READER, Server, juicefs, moto, seaweedfs, shared
 from .test_serving import OLDEST_PIP
 
 TYPES = {"html": simple.HTML_TYPE, "json": simple.JSON_TYPE}
@@ -33,12 +34,11 @@ BOTH = pytest.mark.parametrize("form", TYPES)
 class Index:
     """An index in a bucket, and the URL under which anybody may read it who may read its objects."""
 
-    server: Server
-    prefix: str
+    options: Mapping[str, str]
 
     @property
     def url(self) -> str:
-        return f"{self.server.url}/{BUCKET}/{self.prefix}/"
+        return "{endpoint}/{bucket}/{prefix}/".format(**self.options)
 
 
 @pytest.fixture(scope="session")
@@ -54,20 +54,32 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def indexes(server: Server, dist: Path) -> dict[str, Index]:
-    """One of each form, where the bucket's policy lets anybody read; in earnest those in a network of one's own."""
-    resource = f"arn:aws:s3:::{BUCKET}/open-*"
-    allow = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": resource}
+    """One of each form, where a bucket's policy lets all read."""
+    return {form: fill(server, dist, form, bucket=readable(server)) for form in TYPES}
+
+
+def readable(server: Server) -> str:
+    """Make a bucket with the policy that the text shows (moto knows no networks), and return its name."""
+    bucket = f"acme-{secrets.token_hex(4)}"
+    (policy,) = blocks("json")
     with closing(server.client()) as client:
-        client.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": [allow]}))
-    return {form: fill(server, dist, form, within="open") for form in TYPES}
+        client.create_bucket(Bucket=bucket)
+        client.put_bucket_policy(Bucket=bucket, Policy=policy.replace("acme-pypi", bucket))
+    return bucket
 
 
-def fill(server: Server, dist: Path, form: str, within: str = "private", **more: str) -> Index:
-    prefix = f"{within}-{secrets.token_hex(4)}/simple"
-    storage = open_storage("aws-s3", server.options(prefix=prefix, slash_pages=form) | more)
+def fill(server: Server, dist: Path, form: str, **more: str) -> Index:
+    options = server.options(slash_pages=form) | {"prefix": "simple"} | more
     wheels = [make_wheel(dist, "Foo.Bar", "1.0+local.1"), make_wheel(dist, "demo", "1.0"), make_wheel(dist, "demo", "2.0")]
-    publish.publish(map(artifact.read, wheels), storage)
-    return Index(server, prefix)
+    publish.publish(map(artifact.read, wheels), open_storage("aws-s3", options))
+    return Index(options)
+
+
+def blocks(language: str) -> list[str]:
+    """Return the code blocks of the text in *language*."""
+    text = (ROOT / "docs" / "serving" / "s3-alone.rst").read_text("utf-8")
+    found = re.findall(rf"^\.\. code-block:: {language}\n\n((?:    .*\n|\n)+)", text, re.MULTILINE)
+    return [re.sub("^    ", "", block, flags=re.MULTILINE).strip() + "\n" for block in found]
 
 
 @BOTH
@@ -100,16 +112,54 @@ def test_installers_install(
 def test_uv_reads_a_private_index_by_signing(form: str, server: Server, dist: Path, tmp_path: Path, signs: bool) -> None:
     keys = {"AWS_ACCESS_KEY_ID": READER[0], "AWS_SECRET_ACCESS_KEY": READER[1]} if signs else {}
     env = environment(tmp_path, UV_S3_ENDPOINT_URL=server.url, AWS_REGION="us-east-1", **keys)
-    what = ["--index-url", fill(server, dist, form).url, "--target", str(tmp_path / "installed"), "demo"]
+    index = fill(server, dist, form, prefix=f"private-{secrets.token_hex(4)}/simple")
+    what = ["--index-url", index.url, "--target", str(tmp_path / "installed"), "demo"]
     command = [sys.executable, "-m", "uv", "pip", "install", "--preview-features", "s3-endpoint", *what]
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert (done.returncode == 0) == signs, done.stderr
     assert (tmp_path / "installed/demo").exists() == signs
 
 
+def test_the_text_s_commands_do_what_it_says(
+    server: Server, dist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An index is there already; a setting, a repair, and every installer reads it."""
+    bucket = readable(server)
+    (settings,), (repair, unsigned, signed) = blocks("ini"), blocks("console")
+    here = settings.replace("acme-pypi", bucket).replace("eu-west-1", f"us-east-1\nendpoint = {server.url}")
+    monkeypatch.setenv("PP_S3_ACCESS_KEY", ADMIN[0])
+    monkeypatch.setenv("PP_S3_SECRET_KEY", ADMIN[1])
+    (tmp_path / "before").write_text(here.replace("slash_pages = html\n", ""), "utf-8")
+    (tmp_path / "after").write_text(here, "utf-8")
+    assert main(["-c", str(tmp_path / "before"), "upload", str(make_wheel(dist, "acme-hello", "1.0"))]) == 0
+    assert main(["-c", str(tmp_path / "after"), *repair.removeprefix("$ pypi-private ").split()]) == 0
+    assert "slash_pages = html" in capsys.readouterr().err
+
+    amazon = r"https://(acme-pypi\.)?s3\.eu-west-1\.amazonaws\.com(/acme-pypi)?/simple/"
+    keys = {"AWS_ACCESS_KEY_ID": READER[0], "AWS_SECRET_ACCESS_KEY": READER[1]}
+    for block, more in ((unsigned, {}), (signed, keys)):
+        text = re.sub(amazon, f"{server.url}/{bucket}/simple/", block)
+        text = text.replace("https://s3.eu-west-1.amazonaws.com AWS_REGION=eu-west-1", f"{server.url} AWS_REGION=us-east-1")
+        lines = re.findall(r"^\$ (.+)", text, re.MULTILINE)
+        exports = [line for line in lines if line.startswith("export")]
+        for number, line in enumerate(line for line in lines if line not in exports):
+            target = tmp_path / f"{len(more)}-{number}"
+            installed = _installed_by("\n".join([*exports, line]), target, environment(tmp_path, **more))
+            assert installed == ["acme_hello-1.0.dist-info"], line
+
+
+def _installed_by(script: str, venv: Path, env: Mapping[str, str]) -> list[str]:
+    """Run lines of a shell, in which ``pip`` and ``uv`` install into a new environment; return what is there then."""
+    run([sys.executable, "-m", "uv", "venv", "--quiet", "--python", sys.executable, venv], env=env)
+    tools = "".join(f'{tool}() {{ "{sys.executable}" -m {tool} "$@"; }}\n' for tool in ("pip", "uv"))
+    here = dict.fromkeys(("PIP_PYTHON", "UV_PYTHON"), str(venv / "bin" / "python"))
+    run(["/bin/sh", "-ec", tools + script], env={**env, **here})
+    return [path.name for path in venv.glob("lib/*/site-packages/acme*.dist-info")]
+
+
 def test_no_listing_shows_them(indexes: dict[str, Index]) -> None:
     index = indexes["html"]
-    storage = open_storage("aws-s3", index.server.options(prefix=index.prefix, slash_pages="html"))
+    storage = open_storage("aws-s3", index.options)
     assert storage.get("")
     assert storage.get("demo/")
     assert not [entry.key for entry in storage.list("") if not entry.key or entry.key.endswith("/")]
@@ -128,7 +178,7 @@ def test_a_store_that_takes_such_keys_for_directories_is_refused(
         shared(kind, tmp_path_factory.getbasetemp()) as server,  # type: ignore[arg-type]
         pytest.raises(StorageError, match=why) as caught,
     ):
-        fill(server, dist, "html", **more)
+        fill(server, dist, "html", prefix=secrets.token_hex(4), **more)
     assert "Leave slash_pages out" in caught.value.hint
 
 

@@ -335,7 +335,7 @@ def test_repair_brings_an_index_up_to_the_settings_and_says_so(before: str, afte
     storage.slash_pages = after
     found = verify.verify(storage).findings
     assert {(f.kind, f.key) for f in found} == {(Kind.SLASH, key) for key in ("demo/", "other/", "/")}
-    assert found[0].problem == f"the settings say slash_pages = {after}, and its record says {before or 'off'}"
+    assert found[0].problem == f"the settings say slash_pages = {after}, and its record says {before or 'none'}"
     assert repair.preview(verify.verify(storage)).mended == found
     assert set(repair.repair(storage, sleep=not_at_all).mended) == set(found)
     check_slash_pages(storage, after)
