@@ -15,6 +15,7 @@ import ssl
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +38,7 @@ from pypiprivate.cli import main
 from pypiprivate.cli import serving as serving_command
 from pypiprivate.errors import ConfigError, PypiPrivateError
 from pypiprivate.recipe import RECIPES, Place, write
+from pypiprivate.storage.local import LocalStorage
 from pypiprivate.storage.memory import MemoryStorage
 
 from .environments import Environments
@@ -63,6 +65,7 @@ from .web import by_recipe
 
 #: The oldest pip that runs on a Python.
 OLDEST_PIP = "19.2.3" if sys.version_info < (3, 12) else "23.1.2"
+ACCEPTS = (PIP_ACCEPT, BROWSER_ACCEPT)
 KEYS = {"AccessKeyId": READER[0], "SecretAccessKey": READER[1]}
 
 
@@ -504,6 +507,53 @@ def test_a_store_that_is_not_there_is_502(tmp_path: Path) -> None:
         place = Place("aws-s3", {"bucket": "b", "endpoint": f"http://127.0.0.1:{nobody.getsockname()[1]}"})
         with by_recipe("nginx-s3", place, tmp_path, credentials=str(tmp_path / "none")) as url:
             assert ask(url, "demo/").status == 502
+
+
+@pytest.mark.parametrize("name", ["nginx", "nginx-fallback"])
+def test_what_cannot_be_read_is_an_error_and_not_missing(name: str, tmp_path: Path) -> None:
+    index, conf = tmp_path / "simple", tmp_path / "conf"
+    fill(LocalStorage(index), tmp_path / "dist")
+    conf.mkdir()
+    digest = "0" * 32
+    (index / "torn" / digest).mkdir(parents=True)
+    for loop in ("broken", "torn/index.html", "torn/torn-1.0.tar.gz", f"torn/{digest}/torn-1.0.tar.gz"):
+        (index / loop).symlink_to(Path(loop).name)
+    pages = ("broken/", "torn/", "torn/index.html", "broken/index.json", "broken/index.html")
+    files = ("torn/torn-1.0.tar.gz", f"torn/{digest}/torn-1.0.tar.gz", f"broken/{digest}/broken-1.0.tar.gz")
+    with by_recipe(name, Place("local-filesystem", {"base_path": str(index)}), conf) as url:
+        assert {(path, accept): ask(url, path, accept=accept).status for path in (*pages, *files) for accept in ACCEPTS} == {
+            (path, accept): 503 for path in (*pages, *files) for accept in ACCEPTS
+        }
+        assert [ask(url, f"demo/{path}").status for path in ("", "index.json", "none-1.0.tar.gz")] == [200, 200, 404]
+        assert ask(url, "nope/").status == (302 if name == "nginx-fallback" else 404)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="there are rights of another kind")
+def test_what_nginx_has_no_right_to_read_is_an_error_and_not_missing(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A directory and pages that the user whom nginx runs as may not read."""
+    with tempfile.TemporaryDirectory() as name:  # where other users may go
+        home = Path(name)
+        home.chmod(0o755)
+        index, conf = home / "simple", home / "conf"
+        fill(LocalStorage(index), tmp_path_factory.mktemp("dist"))
+        conf.mkdir()
+        (index / "demo").chmod(0)
+        for form in ("html", "json"):
+            (index / "many" / f"index.{form}").chmod(0)
+        try:
+            with by_recipe("nginx", Place("local-filesystem", {"base_path": str(index)}), conf, as_=_nobody()) as url:
+                read = {path: ask(url, path).status for path in ("", "foo-bar/", "demo/", "demo/index.json", "many/", "nope/")}
+        finally:
+            (index / "demo").chmod(0o755)
+    assert read == {"": 200, "foo-bar/": 200, "demo/": 503, "demo/index.json": 503, "many/": 503, "nope/": 404}
+
+
+def _nobody() -> str:
+    """Whoever has no rights, as nginx wants it: a user, and a group."""
+    import grp
+    import pwd
+
+    return f"nobody {grp.getgrgid(pwd.getpwnam('nobody').pw_gid).gr_name}"
 
 
 def test_wrong_keys_are_no_missing_project(in_bucket: Place, tmp_path: Path) -> None:
