@@ -17,9 +17,10 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
@@ -818,7 +819,7 @@ def test_serve_says_where_without_being_asked_for_json(index: Path, tmp_path: Pa
 def test_nginx_that_ends_by_itself_is_an_error(index: Path, tmp_path: Path) -> None:
     env = environment(tmp_path)
     with serving("-r", str(index), "serve", env=env) as (_, process):
-        os.kill(int(run(["pgrep", "-P", str(process.pid)], env=env)), signal.SIGKILL)
+        os.kill(int(run(["pgrep", "-P", str(process.pid), "nginx"], env=env)), signal.SIGKILL)
         err = process.communicate(timeout=30)[1]
     assert process.returncode == 1
     assert "nginx ended by itself" in err
@@ -879,6 +880,33 @@ def test_serve_refuses_what_cannot_be(index: Path, tmp_path: Path, capsys: pytes
     for host, port in (("127.0.0.1", "99999"), ("127.0.0.1", "-1"), ("192.0.2.1", "0")):
         assert main(["-r", str(index), "serve", "--host", host, "--port", port]) == 1
         assert "cannot be listened on" in capsys.readouterr().err
+
+
+def test_nginx_ends_also_when_serve_is_killed(index: Path, tmp_path: Path) -> None:
+    with serving("-r", str(index), "serve", env=environment(tmp_path)) as (url, process):
+        assert ask(url).status == 200
+        process.kill()
+        process.wait(timeout=30)
+        deadline = time.monotonic() + 30
+        while _is_answered(url) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not _is_answered(url)
+
+
+def _is_answered(url: str) -> bool:
+    with suppress(ConnectionError):
+        return ask(url).status > 0
+    return False
+
+
+@pytest.mark.parametrize("shell", ["/bin/sh", "/nonexistent"])
+def test_who_watches_for_our_end_does_nothing_before_it(shell: str) -> None:
+    reads = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    with subprocess.Popen(reads, stdin=PIPE) as process:
+        with serve._ended_with_us(process, Path(shell)):
+            assert process.poll() is None
+        assert process.poll() is None
+    assert process.returncode == 0
 
 
 def test_nginx_that_does_not_start_is_an_error(index: Path, tmp_path: Path) -> None:
