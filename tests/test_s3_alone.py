@@ -6,6 +6,7 @@ import re
 import secrets
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,12 +19,14 @@ from pypiprivate.cli import main
 from pypiprivate.errors import ConfigError, StorageError
 from pypiprivate.storage import open_storage
 from pypiprivate.storage.base import MUTABLE
+from pypiprivate.storage.s3 import S3Storage
 
 from .builders import make_wheel
 from .environments import Environments
 from .examples import ROOT, environment, run
 from .served import ask
 from .servers import ADMIN, BUCKET, READER, Server, juicefs, moto, seaweedfs, shared
+from .test_costs import release, trips
 from .test_serving import OLDEST_PIP
 
 TYPES = {"html": simple.HTML_TYPE, "json": simple.JSON_TYPE}
@@ -164,6 +167,21 @@ def test_no_listing_shows_them(indexes: dict[str, Index]) -> None:
     assert storage.get("demo/")
     assert not [entry.key for entry in storage.list("") if not entry.key or entry.key.endswith("/")]
     assert verify.verify(storage).findings == ()
+
+
+@BOTH
+def test_a_release_of_a_known_project_is_nine_requests_in_four_round_trips(form: str, server: Server, tmp_path: Path) -> None:
+    """Two more than without: the slash page is read with the page, and written with it."""
+    options = server.options(prefix=secrets.token_hex(8), slash_pages=form)
+    storage, requests = open_storage("aws-s3", options), list[str]()
+    assert isinstance(storage, S3Storage)
+    for version in ("1.0", "1.1"):
+        publish.publish(release(tmp_path, version), storage)
+    new, counted = release(tmp_path, "1.2"), trips(storage)
+    storage._client.meta.events.register("before-send.s3", lambda request, **_: requests.append(request.method))
+    publish.publish(new, storage, gather=counted.gather)
+    assert Counter(requests) == {"GET": 3, "PUT": 6}
+    assert counted.count == 4
 
 
 @pytest.mark.parametrize(
