@@ -1536,7 +1536,7 @@ def mark_without_looking_at_the_root_page(monkeypatch: pytest.MonkeyPatch) -> No
         self._root = simple.root_from_json(stored.body) if stored else None
         self._rooted = frozenset(name for name in names if self._root and name in self._root.projects)
 
-    monkeypatch.setattr(Index, "_look_at_root", look)
+    monkeypatch.setattr(Index, "look_at_root", look)
 
 
 def do_not_adopt_at_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
