@@ -15,14 +15,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import BinaryIO, TypeAlias
 
-from . import artifact, layouts, pages, simple
+from . import artifact, documents, layouts, simple
 from .artifact import Artifact
 from .errors import Conflict, StorageError, UnsupportedIndex
 from .filenames import Identity, parse_filename
 from .layouts import Link
 from .model import File, Project, timestamp
 from .readme import Description
-from .storage.base import OCTETS, Entry, Sent, Storage
+from .storage.base import OCTETS, Entry, Sent, Storage, slash_pages
 
 #: Reads a file that is offered already: :func:`.artifact.skim_published`, or :func:`.artifact.examine_published`.
 Reader: TypeAlias = Callable[[BinaryIO, str, str], Artifact]
@@ -83,7 +83,8 @@ def find(storage: Storage, project: Project, *, read: Reader = artifact.skim_pub
     lying = simple.legacy_filenames(project.name, entries)
     held = project.held_keys
     names = {name: None for name in lying if name.removesuffix(".metadata") not in held}
-    links = read_links(storage, project.name, entries) if names or simple.page_key(project.name) in entries else {}
+    paged = simple.page_key(project.name) in entries or slash_pages(storage)
+    links = read_links(storage, project.name, entries) if names or paged else {}
     sidecars = {name for name in names if name.removesuffix(".metadata") != name and name.removesuffix(".metadata") in names}
     reasons = {name: _not_ours(name, project.name) for name in names if name not in sidecars}
     ours = [name for name, reason in reasons.items() if not reason]
@@ -107,7 +108,7 @@ def read_links(storage: Storage, directory: str, keys: Container[str]) -> dict[s
         stored = None
         with suppress(ValueError):  # a file system knows no key that ends in a slash
             stored = storage.get(key) if key in keys or key.endswith("/") else None
-        if stored and pages.page_serial(stored.body) is None:
+        if stored and documents.serial_of(stored.body) is None:
             links = {**layouts.read_html(stored.body), **links}
     return links
 

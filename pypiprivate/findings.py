@@ -38,6 +38,7 @@ class Kind(Enum):
     SIDECAR_DAMAGED = "sidecars with other bytes than the record says"
     README_MISSING = "READMEs missing"
     PAGE = "pages that are not those of their records"
+    SLASH = "slash pages that are not as the settings say"
     ROOT = "root record missing"
     UNLISTED = "projects that the root does not name"
     HEADERS = "objects served with wrong headers"
@@ -52,7 +53,16 @@ class Kind(Enum):
 
 #: What :mod:`.repair` does without a human.
 MENDABLE = frozenset(
-    {Kind.PAGE, Kind.ROOT, Kind.UNLISTED, Kind.HEADERS, Kind.SIDECAR_MISSING, Kind.SIDECAR_DAMAGED, Kind.README_MISSING}
+    {
+        Kind.PAGE,
+        Kind.SLASH,
+        Kind.ROOT,
+        Kind.UNLISTED,
+        Kind.HEADERS,
+        Kind.SIDECAR_MISSING,
+        Kind.SIDECAR_DAMAGED,
+        Kind.README_MISSING,
+    }
 )
 #: What breaks no promise.
 NOTES = frozenset(
@@ -92,6 +102,7 @@ WAYS_OUT: Mapping[Kind, str] = {
     Kind.SIDECAR_DAMAGED: _SIDECAR,
     Kind.README_MISSING: "Run: pypi-private repair; it makes it anew from the file beside which it lay.",
     Kind.PAGE: _REPAIR,
+    Kind.SLASH: "Run: pypi-private repair",
     Kind.ROOT: _REPAIR,
     Kind.UNLISTED: _REPAIR,
     Kind.HEADERS: _REPAIR,

@@ -24,17 +24,17 @@ from urllib.parse import unquote
 
 from packaging.utils import canonicalize_name
 
-from . import adopt, pages, simple
+from . import adopt, documents, pages, simple
+from .documents import Document, Record
 from .errors import Conflict, Contended, UnsupportedIndex
 from .filenames import is_normalized
 from .model import Project, ProjectList
-from .probe import probe
-from .storage.base import Headers, Storage, Stored
+from .probe import probe, probe_slash
+from .storage.base import Headers, Storage, Stored, slash_pages
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Record = TypeVar("Record", Project, ProjectList)
 #: Of two serials.
 Comparison: TypeAlias = Callable[[int, int], bool]
 
@@ -139,7 +139,10 @@ class Index:
         # A path may hold bytes that are no text.
         place = storage.location.encode("utf-8", "surrogatepass")
         self._here = hashlib.sha256(place).hexdigest()[:16] if storage.conditional else None
-        self._vouched = not storage.conditional
+        # What records are told of slash pages with their next change; to give them up is for `repair` alone.
+        wanted = slash_pages(storage)
+        self._slash = wanted if wanted != "off" else ""
+        self._vouched = not storage.conditional and not self._slash
 
     # -- look: every read that a command decides on, before its first write ---------------------------------------------------
 
@@ -152,12 +155,12 @@ class Index:
         :raises UnsupportedIndex: a document cannot be understood.
         """
         names = tuple(names)
-        self._read(key for name in names for key in (simple.record_key(name), simple.page_key(name)))
+        self._read(key for name in names for key in self._keys(name))
         projects = {name: self._looked(name) for name in names}
         if not all(project.listed for project in projects.values()):
             self.look_at_root(names)
-        marks = {project.conditions for project in projects.values()} | {self._root.conditions if self._root else None}
-        self._vouched = self._vouched or self._here in marks
+        records: list[Project | ProjectList] = [*projects.values(), self._root or ProjectList()]
+        self._vouched = self._vouched or any(self._vouches(record) for record in records)
         return projects
 
     def project(self, name: str) -> Project:
@@ -169,17 +172,29 @@ class Index:
 
         :raises UnsupportedIndex: the record cannot be understood, or is older than the page that was made from it.
         """
-        self._read((simple.record_key(name), simple.page_key(name)))
+        self._read(self._keys(name))
         return self._not_older(simple.record_key(name), self._seen[simple.page_key(name)], partial(_project, name))
 
     def probe(self) -> None:
         """Make sure that the store honours conditional writes, unless a record says that it was seen to. Comes before any write.
 
         :raises UnsafeStorage: it does not.
+        :raises StorageError: it does not keep slash pages, and is to.
         """
-        if not self._vouched:
+        if self._vouched:
+            return
+        if self.storage.conditional:
             probe(self.storage)
-            self._vouched = True
+        if self._slash:
+            probe_slash(self.storage)
+        self._vouched = True
+
+    def _vouches(self, record: Project | ProjectList) -> bool:
+        return record.conditions == self._here and (not self._slash or record.slash_pages == self._slash)
+
+    def _keys(self, name: str) -> tuple[str, ...]:
+        """Of what a command will want to write; of a slash page that the record alone tells of it is known too late."""
+        return simple.record_key(name), simple.page_key(name), *([simple.slash_key(name)] if self._slash else [])
 
     def _read(self, keys: Iterable[str]) -> None:
         keys = tuple(keys)
@@ -188,7 +203,7 @@ class Index:
     def _looked(self, name: str) -> Project:
         page = self._seen[simple.page_key(name)]
         project = self._not_older(simple.record_key(name), page, partial(_project, name))
-        if project.serial and (page is None or pages.page_serial(page.body) is not None):
+        if project.serial and (page is None or documents.serial_of(page.body) is not None):
             return project
         # Nothing of ours yet, or an older tool was here since: what it left counts from the start.
         self._findings[name] = adopt.find(self.storage, project)
@@ -196,7 +211,7 @@ class Index:
 
     def _not_older(self, key: str, page: Stored | None, load: Callable[[Stored | None], Record]) -> Record:
         """Load the record that was read with a page; the page is made from it, so it cannot be the older one."""
-        made_from = (pages.page_serial(page.body) or 0) if page else 0
+        made_from = (documents.serial_of(page.body) or 0) if page else 0
         record = load(self._seen[key])
         if record.serial < made_from:
             # Both may have been written between the two reads: a record comes before its page, so now it is there.
@@ -213,13 +228,19 @@ class Index:
 
         :raises UnsupportedIndex: the record cannot be understood, or is older than the page that was made from it.
         """
-        self._read((simple.ROOT_RECORD, simple.ROOT_PAGE))
+        self._read((simple.ROOT_RECORD, simple.ROOT_PAGE, *([simple.ROOT_SLASH] if self._slash else [])))
         page = self._seen[simple.ROOT_PAGE]
         if self._seen[simple.ROOT_RECORD]:  # a missing one is made anew from the directories
             self._root = self._not_older(simple.ROOT_RECORD, page, _root)
-        if not self._root or not page or (pages.page_serial(page.body) or -1) < self._root.serial:
+        if not self._root or not page or not all(map(self._is_current, kept(self.storage, documents.of_root(self._root)))):
             return
         self._rooted = frozenset(name for name in names if name in self._root.projects and pages.page_names(page.body, name))
+
+    def _is_current(self, document: Document[ProjectList]) -> bool:
+        if document.key not in self._seen:
+            self._read([document.key])
+        stored = self._seen[document.key]
+        return stored is not None and self._root is not None and (documents.serial_of(stored.body) or -1) >= self._root.serial
 
     # -- change: records ------------------------------------------------------------------------------------------------------
 
@@ -282,20 +303,22 @@ class Index:
 
     def _edited(self, before: Record, edit: Callable[[Record], Record]) -> Record:
         after = edit(before)
-        return before if after == before else replace(after, serial=before.serial + 1, conditions=self._here or before.conditions)
+        form = self._slash or after.slash_pages
+        if after == before and (form == before.slash_pages or not before.serial):
+            return before
+        return replace(after, serial=before.serial + 1, conditions=self._here or before.conditions, slash_pages=form)
 
     # -- derive and enlist: pages, and the root -------------------------------------------------------------------------------
 
     def derive(self, project: Project, *, is_right: Comparison = ge) -> Project:
-        """Bring a project's page up to its record; return the record, which is newer if a page of an older tool was adopted.
+        """Bring a project's pages up to its record; return the record, which is newer if a page of an older tool was adopted.
 
-        :param is_right: tells of the page's serial and the record's whether the page stays.
+        :param is_right: tells of a page's serial and the record's whether the page stays.
         """
         return self._derive(
-            simple.page_key(project.name),
+            documents.of_project(project),
             project,
             adopt=lambda: self._adopt(project.name, adopt.find(self.storage, self.project(project.name))),
-            dump=pages.project_to_html,
             is_right=is_right,
         )
 
@@ -318,10 +341,9 @@ class Index:
 
     def _derive_root(self, root: ProjectList, *, is_right: Comparison = ge) -> None:
         self._derive(
-            simple.ROOT_PAGE,
+            documents.of_root(root),
             root,
             adopt=lambda: self._list(self._directories()),
-            dump=pages.root_to_html,
             is_right=is_right,
         )
 
@@ -339,7 +361,7 @@ class Index:
                 return self._load_root(stored, page)
             # One that was lost, or never was, is made anew: above the page that outlived it, and of all that this names.
             outlived = _linked(page.body) if page else ()
-            return ProjectList(serial=(pages.page_serial(page.body) or 0) if page else 0)
+            return ProjectList(serial=(documents.serial_of(page.body) or 0) if page else 0)
 
         return self._swap(
             simple.ROOT_RECORD,
@@ -360,26 +382,37 @@ class Index:
 
     def _derive(
         self,
-        key: str,
+        documents: Sequence[Document[Record]],
         record: Record,
         *,
         adopt: Callable[[], Record],
-        dump: Callable[[Record], bytes],
         is_right: Comparison,
+    ) -> Record:
+        """Bring documents up to their record, at once; those that came too early for what another one had adopted, again."""
+        documents = kept(self.storage, documents)
+        records = self.gather(
+            [partial(self._derive_one, document, record, adopt=adopt, is_right=is_right) for document in documents]
+        )
+        newest = max(records, key=lambda record: record.serial)
+        behind = [document for document, made_from in zip(documents, records, strict=True) if made_from.serial < newest.serial]
+        return self._derive(behind, newest, adopt=adopt, is_right=is_right) if behind else newest
+
+    def _derive_one(
+        self, document: Document[Record], record: Record, *, adopt: Callable[[], Record], is_right: Comparison
     ) -> Record:
 
         def load(stored: Stored | None) -> tuple[int, bytes]:
             nonlocal record
-            found = pages.page_serial(stored.body) if stored else None
+            found = documents.serial_of(stored.body) if stored else None
             if stored and found is None:
                 # Another tool wrote this page, and with it perhaps files that no record holds yet.
                 record = adopt()
             return -1 if found is None else found, stored.body if stored else b""
 
         def edit(page: tuple[int, bytes]) -> tuple[int, bytes]:
-            return page if is_right(page[0], record.serial) else (record.serial, dump(record))
+            return page if is_right(page[0], record.serial) else (record.serial, document.dump(record))
 
-        self._swap(key, load=load, edit=edit, dump=lambda page: page[1], content_type=simple.HTML_TYPE)
+        self._swap(document.key, load=load, edit=edit, dump=lambda page: page[1], content_type=document.content_type)
         return record
 
     def finish(self, projects: Sequence[Project]) -> tuple[Project, ...]:
@@ -429,6 +462,21 @@ class Index:
         """Make sure that root record and root page name these projects, and that the page is the record's."""
         self._derive_root(self._list(names), is_right=gt)
 
+    def shape(self, project: Project, form: str) -> None:
+        """Give a project's slash page another form, of :data:`.model.SLASH_PAGES`, or take it away.
+
+        Who is to publish beside this, and began before, may put it back once more; :mod:`.verify` finds that.
+        """
+        self.derive(self.change(project.name, lambda project: replace(project, slash_pages=form)))
+        if form == "off":
+            self.storage.delete(simple.slash_key(project.name))
+
+    def shape_root(self, form: str) -> None:
+        """Do the same to the root's."""
+        self._derive_root(self._change_root(lambda root: replace(root, slash_pages=form)))
+        if form == "off":
+            self.storage.delete(simple.ROOT_SLASH)
+
     def relabel(self, key: str, headers: Headers) -> None:
         """Write a document once more as it is, on condition that it still is, so that it is served with *headers*."""
         self._swap(
@@ -463,9 +511,14 @@ class Index:
                 log.debug("%s changed since it was read; looking again", key)
                 self._sleep(pause)
             else:
-                log.info("wrote %s", key)
+                log.info("wrote %s", key or "/")
                 return after
         raise Contended(key, PATIENCE)
+
+
+def kept(storage: Storage, documents: Sequence[Document[Record]]) -> Sequence[Document[Record]]:
+    """Return those of what is derived from a record that a storage has a place for."""
+    return documents if slash_pages(storage) is not None else [document for document in documents if not document.is_slash]
 
 
 def _project(name: str, stored: Stored | None) -> Project:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -14,40 +14,58 @@ from urllib.parse import unquote
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from . import adopt, artifact, pages, simple
+from . import adopt, artifact, documents, simple
+from .documents import Document, Record
 from .errors import StorageError
 from .findings import Depth, Finding, Kind
 from .model import README_SUFFIX, File
 from .readme import Description
-from .storage.base import IMMUTABLE, MUTABLE, OCTETS, Entry, Headers, Stat, Storage, Stored
+from .storage.base import IMMUTABLE, MUTABLE, OCTETS, Entry, Headers, Stat, Storage, Stored, slash_pages
 
 #: Of the algorithms that a record may name, those that we compute.
 _ALGORITHMS = ("sha256", "sha384", "sha512", "md5")
 #: What the documents are served with, where a store keeps headers.
 RECORD_HEADERS = Headers(simple.JSON_TYPE, MUTABLE)
-PAGE_HEADERS = Headers(simple.HTML_TYPE, MUTABLE)
+README_HEADERS = Headers(simple.HTML_TYPE, MUTABLE)
 _FILE_HEADERS = Headers(OCTETS, IMMUTABLE)
 
 
-def of_page(key: str, found: Stored | None, serial: int, page: Callable[[], bytes]) -> Iterator[Finding]:
-    """Yield what is wrong with a page.
+def of_page(document: Document[Record], found: Stored | None, record: Record) -> Iterator[Finding]:
+    """Yield what is wrong with a page, in either form.
 
     :param found: as it was read.
-    :param page: makes it from its record, which has this *serial*.
     """
-    made_from = pages.page_serial(found.body) if found else None
+    key, serial = document.name, record.serial
+    made_from = documents.serial_of(found.body) if found else None
     if found is None:
         yield Finding(Kind.PAGE, key, "there is none")
     elif made_from is None:
         yield Finding(Kind.PAGE, key, "another tool wrote it")
     elif made_from > serial:
-        record = key.removesuffix("html") + "json"
-        yield Finding(Kind.RECORD_OUTDATED, record, f"its serial is {serial}, and the page was made from {made_from}")
+        outdated = document.key.removesuffix("index.html") + "index.json"
+        yield Finding(Kind.RECORD_OUTDATED, outdated, f"its serial is {serial}, and the page was made from {made_from}")
     elif made_from < serial:
         yield Finding(Kind.PAGE, key, f"it was made from serial {made_from}, and the record is at {serial}")
-    elif found.body != page():
+    elif found.body != document.dump(record):
         yield Finding(Kind.PAGE, key, "it is not what the record of its serial says")
-    yield from of_headers(key, found, PAGE_HEADERS)
+    yield from of_headers(key, found, headers_of(document))
+
+
+def headers_of(document: Document[Record]) -> Headers:
+    """Return what a page is served with, where a store keeps headers."""
+    return Headers(document.content_type, MUTABLE)
+
+
+def of_slash_page(storage: Storage, key: str, form: str | None, found: Stored | None) -> Iterator[Finding]:
+    """Yield what the settings say of a slash page, and its record does not.
+
+    :param form: as the record says. ``found``: as it was read.
+    """
+    wanted = slash_pages(storage)
+    if wanted and wanted != (form or "off"):
+        yield Finding(Kind.SLASH, key, f"the settings say slash_pages = {wanted}, and its record says {form or 'none'}")
+    elif form == "off" and found and wanted is not None:
+        yield Finding(Kind.SLASH, key, "it was given up, and is still there")
 
 
 def of_headers(key: str, found: Stored | Stat | None, expected: Headers) -> Iterator[Finding]:
@@ -168,7 +186,7 @@ def _of_readme(key: str, storage: Storage) -> Iterator[Finding]:
     found = storage.stat(key)
     if found is None:
         yield Finding(Kind.README_MISSING, key, "the record says that it is there, and nothing lies there")
-    yield from of_headers(key, found, PAGE_HEADERS)
+    yield from of_headers(key, found, README_HEADERS)
 
 
 def _of_bytes(storage: Storage, project: str, file: File, found: Entry, sidecar: Stored | None) -> Iterator[Finding]:

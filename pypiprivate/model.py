@@ -24,6 +24,8 @@ from .filenames import Identity, parse_filename
 
 #: A file's README lies beside it, under its key with this at the end.
 README_SUFFIX = ".readme.html"
+#: Forms of a slash page, which lies where the URL of its directory leads; ``off``: there was one.
+SLASH_PAGES = ("html", "json", "off")
 
 
 class Existing(Enum):
@@ -160,6 +162,7 @@ class Project:
     :ivar conditions: mark of the store that was probed for conditional writes.
     :ivar withheld: files of a quarantined project: not offered, not forgotten.
     :ivar extra: unknown top-level keys; kept. ``extra_meta``: those of ``meta``.
+    :ivar slash_pages: the form of its slash page, of :data:`SLASH_PAGES`; None where it never had one.
     """
 
     name: str
@@ -175,6 +178,7 @@ class Project:
     api_version: tuple[int, int] = (1, 4)
     extra: Mapping[str, Any] = field(default_factory=dict)
     extra_meta: Mapping[str, Any] = field(default_factory=dict)
+    slash_pages: str | None = None
 
     def free_key(self, filename: str, sha256: str) -> str:
         """Return the first key that says these bytes and was never used: ``SHA256[:32]/FILENAME``, then ``SHA256[:32]-2/…``."""
@@ -368,6 +372,7 @@ class ProjectList:
     extra: Mapping[str, Any] = field(default_factory=dict)
     extra_meta: Mapping[str, Any] = field(default_factory=dict)
     news: bool = False
+    slash_pages: str | None = None
 
     def add(self, names: Iterable[str]) -> ProjectList:
         """Return the list with *names* (normalised) in it."""

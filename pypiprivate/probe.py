@@ -1,4 +1,4 @@
-"""Does a store honour conditional writes? Asked of the store itself, before the first write that relies on it."""
+"""Does a store honour conditional writes, and keep slash pages? Asked of itself, before the first write that relies on it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from .storage.base import OCTETS, Storage, Stored
 
 #: How often a write to a key that nobody else knows may meet a conflict.
 _TRIES = 3
+_NO_SLASH = "Leave slash_pages out, and let a web server serve the index (pypi-private recipe nginx-s3)."
 
 
 def probe(storage: Storage) -> None:
@@ -30,6 +31,27 @@ def probe(storage: Storage) -> None:
         # A key that may not delete leaves a few bytes behind, under a name that nobody lists; that is no verdict on the store.
         with suppress(StorageError):
             storage.delete(key)
+
+
+def probe_slash(storage: Storage) -> None:
+    """Try whether the store keeps what is written under a key that ends in a slash: some take it for a directory's.
+
+    :raises StorageError: it does not: clients would be served an empty page, and take that for a project without files.
+    """
+    key = f".pypiprivate/probe-{uuid.uuid4().hex}/"
+    try:
+        with suppress(Conflict):
+            storage.swap(key, b"probe", replacing=None, content_type=OCTETS)
+        stored = storage.get(key)
+    except StorageError as error:
+        reason = f"an object whose key ends in a slash cannot be written there, or not be read: {error.reason}"
+        raise StorageError(storage.location, reason, hint=f"Try again; if it stays so: {_NO_SLASH}") from error
+    finally:
+        with suppress(StorageError):
+            storage.delete(key)
+    if stored is None or stored.body != b"probe":
+        reason = "this store does not give back what is written under a key that ends in a slash: clients would read empty pages."
+        raise StorageError(storage.location, reason, hint=_NO_SLASH)
 
 
 def _write(storage: Storage, key: str, body: bytes, replacing: Stored | None) -> Stored:

@@ -127,7 +127,7 @@ def fill(text: str, values: Mapping[str, str], *, quoted: Callable[[str], str]) 
 def _of_directory(place: Place) -> dict[str, str]:
     if "base_path" not in place.options:
         raise _other_recipe(place, "a directory", "nginx-s3")
-    return {**_of_nginx(place), "base_path": Path(place.options["base_path"]).as_posix()}
+    return {**_of_nginx(place), "base_path": Path(place.options["base_path"]).as_posix(), "public_url": ""}
 
 
 def _falling_back(place: Place) -> dict[str, str]:

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from . import readme, simple
+from . import documents, readme, simple
+from .documents import Document, Record
 from .errors import UnsupportedIndex
 from .findings import MENDABLE, Counted, Depth, Finding, Kind, Report, silently
 from .index import Index, Stream, in_turn, singly
-from .inspection import PAGE_HEADERS, RECORD_HEADERS, Read, is_announced, key_of, read_back
-from .model import README_SUFFIX, File, Project
-from .storage.base import Entry, Storage, Stored
+from .inspection import README_HEADERS, RECORD_HEADERS, Read, headers_of, is_announced, key_of, read_back
+from .model import README_SUFFIX, File, Project, ProjectList
+from .storage.base import Entry, Storage, Stored, slash_pages
 from .verify import State, Tally, counting, examine, examine_root
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ def preview(report: Report) -> Repair:
 def _mendable(findings: Iterable[Finding]) -> list[Finding]:
     """Nothing is made from a root record that is older than its page."""
     findings = tuple(findings)
-    of_root = {simple.ROOT_RECORD, simple.ROOT_PAGE} | {f.key for f in findings if f.kind is Kind.UNLISTED}
+    of_root = {simple.ROOT_RECORD, simple.ROOT_PAGE, "/"} | {f.key for f in findings if f.kind is Kind.UNLISTED}
     stays = of_root if (Kind.RECORD_OUTDATED, simple.ROOT_RECORD) in {(f.kind, f.key) for f in findings} else ()
     return [finding for finding in findings if finding.kind in MENDABLE and finding.key not in stays]
 
@@ -111,21 +112,32 @@ def _is_mended(index: Index, project: Project, page: Stored | None, finding: Fin
     if finding.kind is Kind.PAGE:
         index.mend(project, page)
         return True
+    if finding.kind is Kind.SLASH:
+        index.shape(project, _form(index, project))
+        return True
     if finding.kind is Kind.HEADERS:
-        return _mend_headers(index, finding.key)
+        return _mend_headers(index, finding.key, documents.of_project(project))
     if finding.kind is Kind.README_MISSING:
         return _mend_readme(index, project, finding.key)
     return _mend_sidecar(index.storage, project, finding.key)
 
 
-def _mend_headers(index: Index, key: str) -> bool:
-    documents = {"index.json": RECORD_HEADERS, "index.html": PAGE_HEADERS}
-    is_readme = key.endswith(README_SUFFIX)
-    if headers := PAGE_HEADERS if is_readme else documents.get(key.rpartition("/")[2]):
-        index.relabel(key, headers)
+def _form(index: Index, record: Record) -> str:
+    """The form of slash page that the settings want, or else its record, which has given them up."""
+    return slash_pages(index.storage) or record.slash_pages or "off"
+
+
+def _mend_headers(index: Index, name: str, documents: Iterable[Document[Record]]) -> bool:
+    known = {document.name: (document.key, headers_of(document)) for document in documents}
+    if name.rpartition("/")[2] == simple.ROOT_RECORD:
+        known[name] = (name, RECORD_HEADERS)
+    if name.endswith(README_SUFFIX):
+        known[name] = (name, README_HEADERS)
+    if name in known:
+        index.relabel(*known[name])
         return True
     relabel: Any = getattr(index.storage, "relabel", None)
-    return bool(relabel and relabel(key))
+    return bool(relabel and relabel(name))
 
 
 def _mend_sidecar(storage: Storage, project: Project, key: str) -> bool:
@@ -170,6 +182,13 @@ def _mend_root(index: Index, findings: Sequence[Finding], tally: Tally, names: S
         index.mend_root((*tally.listed, *tally.paged))
     elif kinds & {Kind.PAGE, Kind.UNLISTED}:
         index.mend_root([finding.key.rstrip("/") for finding in mendable if finding.kind is Kind.UNLISTED])
+    if Kind.SLASH in kinds:
+        index.shape_root(_form(index, _root(index.storage)))
     for finding in (finding for finding in mendable if finding.kind is Kind.HEADERS):
-        _mend_headers(index, finding.key)
+        _mend_headers(index, finding.key, documents.of_root(_root(index.storage)))
     return mendable
+
+
+def _root(storage: Storage) -> ProjectList:
+    stored = storage.get(simple.ROOT_RECORD)
+    return simple.root_from_json(stored.body) if stored else ProjectList()

@@ -128,10 +128,27 @@ def nginx(
         conf = _configure(Path(home), place, address, users, level)
         process = subprocess.Popen([program, "-p", home, "-c", conf], stdin=subprocess.DEVNULL, env=environ | keys)  # noqa: S603
         try:
-            _await(process, address)
-            yield process
+            with _ended_with_us(process):
+                _await(process, address)
+                yield process
         finally:
             _stop(process)
+
+
+@contextmanager
+def _ended_with_us(process: subprocess.Popen[bytes], shell: Path = Path("/bin/sh")) -> Iterator[None]:
+    """End a process also if we are killed, where there is a shell: it reads from us, who write nothing, until we are gone."""
+    if not shell.exists():
+        yield
+        return
+    watch, nothing = [str(shell), "-c", 'read -r _; kill "$0"', f"{process.pid}"], subprocess.DEVNULL
+    with subprocess.Popen(  # noqa: S603
+        watch, stdin=subprocess.PIPE, stdout=nothing, stderr=nothing, start_new_session=True
+    ) as watcher:
+        try:
+            yield
+        finally:
+            watcher.kill()
 
 
 def _configure(home: Path, place: Place, address: Address, users: Path | None, level: str) -> Path:

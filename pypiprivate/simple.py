@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from math import isfinite
 from typing import Any, NoReturn
 
 from .errors import UnsupportedIndex
 from .filenames import is_normalized
-from .model import Deleted, File, Project, ProjectList, Status, Used, versions_of
+from .model import SLASH_PAGES, Deleted, File, Project, ProjectList, Status, Used, versions_of
 
 #: Content types of the two forms (PEP 691).
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
@@ -27,6 +28,8 @@ ROOT_PAGE = "index.html"
 #: Page and feed of the newest releases.
 NEWS_PAGE = "news.html"
 NEWS_FEED = "news.xml"
+#: The repository's own directory, as a key.
+ROOT_SLASH = ""
 
 _STATUSES = ("active", "archived", "deprecated", "quarantined")
 #: A page whose serial has more digits would not be known as ours.
@@ -41,6 +44,11 @@ def record_key(project: str) -> str:
 def page_key(project: str) -> str:
     """Return the key of a project's page."""
     return f"{project}/index.html"
+
+
+def slash_key(project: str) -> str:
+    """Return the key that is the URL of a project's directory, with the slash at its end."""
+    return f"{project}/"
 
 
 def projects_with_page(keys: Iterable[str]) -> tuple[str, ...]:
@@ -73,6 +81,7 @@ def project_to_json(project: Project) -> bytes:
     own = {
         "_listed": project.listed,
         "_conditions": project.conditions,
+        "_slash": project.slash_pages,
         "_used": [{"key": used.key, "time": used.time} for used in project.used],
         "_deleted": [{"filename": gone.filename, "sha256": gone.sha256} for gone in project.deleted],
         "_withheld": [_file_to_json(file) for file in project.withheld],
@@ -100,6 +109,7 @@ def project_from_json(body: bytes, name: str) -> Project:
         serial=serial,
         listed=document.pop("_listed", False) is True,
         conditions=reader.optional(document, "_conditions", str),
+        slash_pages=reader.slash_pages(document),
         used=tuple(Used(reader.text(item, "key"), reader.text(item, "time")) for item in reader.objects(document, "_used")),
         deleted=tuple(
             Deleted(reader.text(item, "filename"), reader.text(item, "sha256")) for item in reader.objects(document, "_deleted")
@@ -111,6 +121,14 @@ def project_from_json(body: bytes, name: str) -> Project:
     )
 
 
+def json_serial(body: bytes) -> int | None:
+    """Return the serial of a record; None if it is no record of ours."""
+    with suppress(UnsupportedIndex):
+        reader = _Reader("")
+        return reader.meta(reader.document(body))[2] or None
+    return None
+
+
 def root_to_json(root: ProjectList) -> bytes:
     """Write the root record (PEP 691)."""
     document = {
@@ -118,7 +136,7 @@ def root_to_json(root: ProjectList) -> bytes:
         "meta": _meta(root),
         "projects": [{**root.projects[name], "name": name} for name in sorted(root.projects)],
     }
-    own = {"_conditions": root.conditions, "_news": root.news}
+    own = {"_conditions": root.conditions, "_news": root.news, "_slash": root.slash_pages}
     return _dump(document | {key: value for key, value in own.items() if value})
 
 
@@ -135,6 +153,7 @@ def root_from_json(body: bytes) -> ProjectList:
         serial=serial,
         conditions=reader.optional(document, "_conditions", str),
         news=document.pop("_news", False) is True,
+        slash_pages=reader.slash_pages(document),
         api_version=api_version,
         extra=document,
         extra_meta=meta,
@@ -229,6 +248,12 @@ class _Reader:
         if marker not in _STATUSES:
             self.refuse(f"its project-status {marker!r} is none of PEP 792's")
         return Status(marker, self.optional(status, "reason", str) or None)
+
+    def slash_pages(self, document: dict[str, Any]) -> str | None:
+        form: str | None = self.optional(document, "_slash", str)
+        if form not in (None, *SLASH_PAGES):
+            self.refuse(f"its slash page is of a form that this program does not know, {form!r}")
+        return form
 
     def required(self, document: dict[str, Any], key: str, kind: type) -> Any:
         value = document.pop(key, None)

@@ -17,15 +17,15 @@ from typing import TypeAlias, TypeVar
 
 from packaging.utils import canonicalize_name
 
-from . import layouts, pages, simple
+from . import documents, layouts, simple
 from .errors import NotPublished, UnsupportedIndex
 from .filenames import is_normalized
 from .findings import NOTES, Counted, Depth, Finding, Kind, Report, silently
-from .index import Stream, in_turn
-from .inspection import RECORD_HEADERS, announces_sidecar, key_of, of_entry, of_file, of_headers, of_page
+from .index import Stream, in_turn, kept
+from .inspection import RECORD_HEADERS, announces_sidecar, key_of, of_entry, of_file, of_headers, of_page, of_slash_page
 from .listing import Directory, Why, directories, directory, is_by_content, leftovers, names_alone
 from .model import File, Project, ProjectList, Used
-from .storage.base import Storage, Stored
+from .storage.base import Storage, Stored, slash_pages
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ _LOOKS = 3
 class State:
     """A project as it was seen.
 
-    :ivar record: as it was read, None where there is none. ``page``: the same.
+    :ivar record: as it was read, None where there is none. ``page``, ``slash_page``: the same.
     :ivar project: what the record says, None where it says nothing.
     :ivar files: how many files of it were looked at.
     """
@@ -49,6 +49,7 @@ class State:
     fault: str = ""
     files: int = 0
     findings: tuple[Finding, ...] = ()
+    slash_page: Stored | None = None
 
     @property
     def name(self) -> str:
@@ -58,7 +59,7 @@ class State:
     @property
     def page_serial(self) -> int | None:
         """The serial that the page was made from; None where there is none, or another tool wrote it."""
-        return pages.page_serial(self.page.body) if self.page else None
+        return documents.serial_of(self.page.body) if self.page else None
 
 
 @dataclass
@@ -157,8 +158,12 @@ def examine_root(storage: Storage, tally: Tally, names: Sequence[str] = (), *, s
     return findings
 
 
-def _look_at_root(storage: Storage) -> tuple[Stored | None, Stored | None]:
-    return storage.get(simple.ROOT_RECORD), storage.get(simple.ROOT_PAGE)
+_Root: TypeAlias = tuple[Stored | None, Stored | None, Stored | None]
+
+
+def _look_at_root(storage: Storage) -> _Root:
+    slash_page = storage.get(simple.ROOT_SLASH) if slash_pages(storage) is not None else None
+    return storage.get(simple.ROOT_RECORD), storage.get(simple.ROOT_PAGE), slash_page
 
 
 # -- a project's documents ----------------------------------------------------------------------------------------------------
@@ -174,12 +179,18 @@ def _look(storage: Storage, found: Directory) -> State:
         project = simple.project_from_json(record.body, found.name) if record else None
     except UnsupportedIndex as error:
         return State(found, record, page, fault=error.reason)
-    return State(found, record, page, project)
+    return State(found, record, page, project, slash_page=_slash_page(storage, project))
+
+
+def _slash_page(storage: Storage, project: Project | None) -> Stored | None:
+    """Read what the record says to be there, or to have been there."""
+    may_be_there = project and project.slash_pages and slash_pages(storage) is not None
+    return storage.get(simple.slash_key(project.name)) if project and may_be_there else None
 
 
 def _checks(storage: Storage, state: State, depth: Depth) -> Iterator[Callable[[], _Part]]:
     """One call for the documents, and one for each file, so that a project of thousands is not one long call."""
-    yield lambda: (state, list(_of_documents(state, depth)))
+    yield lambda: (state, list(_of_documents(storage, state, depth)))
     if state.project and depth is not Depth.DOCUMENTS:
         for file in state.project.held_files:
             yield partial(_check_file, storage, state, file, depth)
@@ -206,10 +217,11 @@ def _confirmed(storage: Storage, state: State, depth: Depth, doubtful: Collectio
 
 def _is_unchanged(storage: Storage, state: State) -> bool:
     record, page = storage.get(simple.record_key(state.name)), storage.get(simple.page_key(state.name))
-    return (record, page) == (state.record, state.page)
+    slash_page = _slash_page(storage, state.project)
+    return (record, page, slash_page) == (state.record, state.page, state.slash_page)
 
 
-def _of_documents(state: State, depth: Depth) -> Iterator[Finding]:
+def _of_documents(storage: Storage, state: State, depth: Depth) -> Iterator[Finding]:
     if not is_normalized(state.name):
         yield from _of_foreign(state.directory)
     elif state.fault:
@@ -217,8 +229,9 @@ def _of_documents(state: State, depth: Depth) -> Iterator[Finding]:
     elif state.project is None:
         yield from _without_record(state)
     else:
-        page = partial(pages.project_to_html, state.project)
-        yield from of_page(simple.page_key(state.name), state.page, state.project.serial, page)
+        for document in kept(storage, documents.of_project(state.project)):
+            yield from of_page(document, state.slash_page if document.is_slash else state.page, state.project)
+        yield from of_slash_page(storage, simple.slash_key(state.name), state.project.slash_pages, state.slash_page)
         yield from of_headers(simple.record_key(state.name), state.record, RECORD_HEADERS)
         if depth is not Depth.DOCUMENTS:
             yield from _of_contradictions(state.project)
@@ -333,10 +346,8 @@ def _of_leftovers(project: Project, found: Directory) -> Iterator[Finding]:
 # -- the root -----------------------------------------------------------------------------------------------------------------
 
 
-def _of_root(
-    storage: Storage, documents: tuple[Stored | None, Stored | None], tally: Tally, names: Sequence[str], stream: Stream
-) -> Iterator[Finding]:
-    record, page = documents
+def _of_root(storage: Storage, seen: _Root, tally: Tally, names: Sequence[str], stream: Stream) -> Iterator[Finding]:
+    record, page, slash_page = seen
     try:
         root = simple.root_from_json(record.body) if record else ProjectList()
     except UnsupportedIndex as error:
@@ -344,12 +355,14 @@ def _of_root(
         return
     yield from _of_ghosts(storage, root, {*tally.listed, *tally.paged}, names, stream)
     if record:
-        yield from of_page(simple.ROOT_PAGE, page, root.serial, partial(pages.root_to_html, root))
+        for document in kept(storage, documents.of_root(root)):
+            yield from of_page(document, slash_page if document.is_slash else page, root)
+        yield from of_slash_page(storage, "/", root.slash_pages, slash_page)
         yield from of_headers(simple.ROOT_RECORD, record, RECORD_HEADERS)
         yield from _of_repeated(simple.root_names(record.body))
         unlisted = [name for name in tally.listed if name not in root.projects]
         yield from (Finding(Kind.UNLISTED, f"{name}/", "it has a record, and the root does not name it") for name in unlisted)
-    elif tally.listed or (page and pages.page_serial(page.body) is not None):
+    elif tally.listed or (page and documents.serial_of(page.body) is not None):
         yield Finding(Kind.ROOT, simple.ROOT_RECORD, f"there is none, and there are {len(tally.listed)} projects with a record")
 
 

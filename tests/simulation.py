@@ -12,6 +12,7 @@ lost, the SDK repeats such a write in silence, a condition fails or an operation
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,7 @@ from urllib.parse import unquote
 
 from greenlet import greenlet
 
-from pypiprivate import pages, simple
+from pypiprivate import documents, simple
 from pypiprivate.errors import Conflict, PypiPrivateError, StorageError
 from pypiprivate.model import README_SUFFIX, Project, Used
 from pypiprivate.storage.base import Entry, Sent, Stat, Storage, Stored
@@ -115,7 +116,7 @@ class Operation:
         return found.body if found else StorageError(self.key, "there is no such object.")
 
     def _lists(self, key: str) -> bool:
-        return key.startswith(self.key) and not key.startswith(".pypiprivate/")
+        return key.startswith(self.key) and not key.startswith(".pypiprivate/") and not is_slash_page(key)
 
 
 #: What a command is told: a value, or an exception to raise.
@@ -132,6 +133,8 @@ class Stepped:
     location = "simulation"
     # Most commands here need no probe: it would only make them longer, and its random keys make each run another one.
     conditional = False
+    #: A command may be given another one, see :class:`~pypiprivate.storage.base.Slashing`.
+    slash_pages: str | None = None
 
     def _ask(self, operation: Operation) -> Any:
         parent = greenlet.getcurrent().parent
@@ -406,12 +409,29 @@ class State:
 
 def shown_by_pages(objects: Objects) -> frozenset[str]:
     """Return the keys that the projects' pages show."""
-    pages = {key: objects[key].body for key in objects if key.endswith("/index.html")}
-    return frozenset(shown for key, page in pages.items() for shown in _shown_by(key.removesuffix("/index.html"), page))
+    pages = {key: objects[key].body for key in objects if key.endswith("/index.html") or (key and is_slash_page(key))}
+    return frozenset(shown for key, page in pages.items() for shown in _shown_by(key.partition("/")[0], page))
 
 
 def _shown_by(project: str, page: bytes) -> list[str]:
+    if page.startswith(b"{"):
+        return [f"{project}/{unquote(file['url'])}" for file in json.loads(page)["files"]]
     return [f"{project}/{unquote(url)}" for url in re.findall(r'<(?:a href|iframe [^>]* src)="([^"#]+)', page.decode())]
+
+
+def is_slash_page(key: str) -> bool:
+    """Tell whether a key is that of a slash page; the root's is empty."""
+    return not key or (key.endswith("/") and not key.startswith(".pypiprivate/"))
+
+
+def is_page(key: str) -> bool:
+    """Tell whether a key is that of a page, be it a slash page."""
+    return key.endswith(".html") or is_slash_page(key)
+
+
+def record_key_of(page: str) -> str:
+    """Return the key of the record that a page is derived from."""
+    return page.removesuffix("index.html") + "index.json"
 
 
 class Violation(AssertionError):
@@ -506,15 +526,15 @@ def tears(objects: Objects) -> Iterator[str]:
             yield from _torn_file(objects, f"{project.name}/{file.key}", file.sha256, file.core_metadata)
             if file.readme and f"{project.name}/{file.key}{README_SUFFIX}" not in objects:
                 yield f"the README of {project.name}/{file.key} is not there"
-        yield from _torn_page(objects, project)
-    for key in [key for key in objects if key.endswith(".html") and pages.page_serial(objects[key].body) is not None]:
-        if key.replace(".html", ".json") not in objects:
+        for page in (simple.page_key(project.name), simple.slash_key(project.name)):
+            yield from _torn_page(objects, project, objects.get(page))
+    for key in [key for key in objects if is_page(key) and documents.serial_of(objects[key].body) is not None]:
+        if record_key_of(key) not in objects:
             yield f"{key} has no record"
 
 
-def _torn_page(objects: Objects, project: Project) -> Iterator[str]:
-    page = objects.get(simple.page_key(project.name))
-    if page is None or (serial := pages.page_serial(page.body)) is None:
+def _torn_page(objects: Objects, project: Project, page: Object | None) -> Iterator[str]:
+    if page is None or (serial := documents.serial_of(page.body)) is None:
         return
     if serial > project.serial:
         yield f"the page of {project.name} is ahead of its record"
@@ -547,20 +567,27 @@ def broken_by_step(before: Objects, after: Objects) -> str | None:
         changed = after.get(key)
         if changed is found:
             continue
-        if changed is None and key.endswith((".json", ".html")) and not key.endswith(README_SUFFIX):
+        is_document = key.endswith(".json") or (is_page(key) and not key.endswith(README_SUFFIX))
+        if changed is None and is_document and not _was_given_up(key, after):
             return f"{key} disappeared"
         if key.endswith("/index.json") and changed and (reason := _broken_record(key, found.body, changed.body)):
             return reason
         if key == simple.ROOT_RECORD and changed and (names := _names(found) - _names(changed)):
             return f"the root lost {sorted(names)}"
-        if key.endswith(".html") and changed and _is_older(changed, found):
+        if is_page(key) and changed and _is_older(changed, found):
             return f"{key} went back to an older serial"
     return None
 
 
+def _was_given_up(key: str, objects: Objects) -> bool:
+    """Tell whether this is a slash page, and the record says that there is none any more."""
+    record = objects.get(record_key_of(key))
+    return is_slash_page(key) and record is not None and json.loads(record.body).get("_slash") == "off"
+
+
 def _is_older(page: Object, than: Object) -> bool:
     """Only pages of ours have a serial; an older tool writes what it likes."""
-    serial, before = pages.page_serial(page.body), pages.page_serial(than.body)
+    serial, before = documents.serial_of(page.body), documents.serial_of(than.body)
     return serial is not None and before is not None and serial < before
 
 

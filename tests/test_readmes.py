@@ -383,25 +383,41 @@ def test_a_record_keeps_the_mark_and_takes_nothing_else_for_one() -> None:
 # -- afterwards ---------------------------------------------------------------------------------------------------------------
 
 
+class Clock:
+    """Everybody's clock, of the store and of who collects garbage."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(timezone.utc) + self.ahead
+
+
 @pytest.fixture
-def storage(dist: Path) -> MemoryStorage:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def storage(dist: Path, clock: Clock) -> MemoryStorage:
     """With two releases that have READMEs."""
-    storage = MemoryStorage(clock=lambda: datetime(2026, 11, 1, tzinfo=timezone.utc))
+    storage = MemoryStorage(clock=clock)
     for version in ("1.0", "2.0"):
         send(built(dist, version), storage)
     return storage
 
 
-def collect(storage: Storage) -> list[str]:
-    later = datetime.now(timezone.utc) + timedelta(days=3)
-    gone = garbage.collect(storage, clock=lambda: later, sleep=not_at_all)
+def collect(storage: Storage, clock: Clock) -> list[str]:
+    """Collect garbage three days later, and return the names of what went."""
+    clock.ahead += timedelta(days=3)
+    gone = garbage.collect(storage, clock=clock, sleep=not_at_all)
     return sorted(leftover.entry.key.rpartition("/")[2] for found in gone for leftover in found.leftovers)
 
 
-def test_a_deletion_takes_the_readme_along(storage: MemoryStorage) -> None:
+def test_a_deletion_takes_the_readme_along(storage: MemoryStorage, clock: Clock) -> None:
     amend.remove(storage, "demo", edits.delete(Target.parse("demo==2.0"), now=NOW), sleep=not_at_all)
     assert readmes(storage) == [f"{WHEEL}.readme.html"]
-    assert (orphans(storage), collect(storage)) == ([], [])
+    assert (orphans(storage), collect(storage, clock)) == ([], [])
     check_at_rest(storage)
     assert [frame["title"] for frame in Seen(project_page(storage)).all("iframe")] == ["README of demo 1.0"]
 
@@ -419,31 +435,31 @@ def test_a_deletion_that_was_interrupted_is_finished_with_the_readme(storage: Me
 
 
 def test_garbage_is_the_readme_of_a_file_that_went_and_never_that_of_one_that_is_there(
-    storage: MemoryStorage, dist: Path
+    storage: MemoryStorage, dist: Path, clock: Clock
 ) -> None:
-    assert collect(storage) == []
+    assert collect(storage, clock) == []
     before = snapshot(storage)
     replaced = built(dist, "2.0", "Hello again")
     send(replaced, storage, Existing.REPLACE)
     went = ["demo-2.0-py3-none-any.whl", "demo-2.0-py3-none-any.whl.metadata", "demo-2.0-py3-none-any.whl.readme.html"]
-    assert collect(storage) == [*went, "demo-2.0.tar.gz"]
+    assert collect(storage, clock) == [*went, "demo-2.0.tar.gz"]
     assert f"demo/{file_of(storage, WHEEL).key}.readme.html" in before.keys() & snapshot(storage).keys()
     assert len(readmes(storage)) == 2
     check_at_rest(storage)
 
 
-def test_the_readme_of_a_publish_that_crashed_is_garbage(dist: Path, storage: MemoryStorage) -> None:
+def test_the_readme_of_a_publish_that_crashed_is_garbage(dist: Path, storage: MemoryStorage, clock: Clock) -> None:
     with pytest.raises(StorageError):
         send(built(dist, "3.0"), failing(storage, 4))
     assert len(readmes(storage)) == 3
-    assert "demo-3.0-py3-none-any.whl.readme.html" in collect(storage)
+    assert "demo-3.0-py3-none-any.whl.readme.html" in collect(storage, clock)
     assert len(readmes(storage)) == 2
 
 
-def test_a_quarantine_withholds_the_readme_and_keeps_it(storage: MemoryStorage) -> None:
+def test_a_quarantine_withholds_the_readme_and_keeps_it(storage: MemoryStorage, clock: Clock) -> None:
     amend.amend(storage, "demo", edits.set_status("quarantined"), sleep=not_at_all)
     assert "iframe" not in Seen(project_page(storage)).tags
-    assert collect(storage) == []
+    assert collect(storage, clock) == []
     assert verify(storage).findings == ()
     amend.amend(storage, "demo", edits.set_status("active"), sleep=not_at_all)
     assert len(Seen(project_page(storage)).all("iframe")) == 1

@@ -15,10 +15,12 @@ import ssl
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
@@ -37,6 +39,7 @@ from pypiprivate.cli import main
 from pypiprivate.cli import serving as serving_command
 from pypiprivate.errors import ConfigError, PypiPrivateError
 from pypiprivate.recipe import RECIPES, Place, write
+from pypiprivate.storage.local import LocalStorage
 from pypiprivate.storage.memory import MemoryStorage
 
 from .environments import Environments
@@ -63,6 +66,7 @@ from .web import by_recipe
 
 #: The oldest pip that runs on a Python.
 OLDEST_PIP = "19.2.3" if sys.version_info < (3, 12) else "23.1.2"
+ACCEPTS = (PIP_ACCEPT, BROWSER_ACCEPT)
 KEYS = {"AccessKeyId": READER[0], "SecretAccessKey": READER[1]}
 
 
@@ -537,6 +541,53 @@ def test_a_store_that_is_not_there_is_502(tmp_path: Path) -> None:
             assert ask(url, "demo/").status == 502
 
 
+@pytest.mark.parametrize("name", ["nginx", "nginx-fallback"])
+def test_what_cannot_be_read_is_an_error_and_not_missing(name: str, tmp_path: Path) -> None:
+    index, conf = tmp_path / "simple", tmp_path / "conf"
+    fill(LocalStorage(index), tmp_path / "dist")
+    conf.mkdir()
+    digest = "0" * 32
+    (index / "torn" / digest).mkdir(parents=True)
+    for loop in ("broken", "torn/index.html", "torn/torn-1.0.tar.gz", f"torn/{digest}/torn-1.0.tar.gz"):
+        (index / loop).symlink_to(Path(loop).name)
+    pages = ("broken/", "torn/", "torn/index.html", "broken/index.json", "broken/index.html")
+    files = ("torn/torn-1.0.tar.gz", f"torn/{digest}/torn-1.0.tar.gz", f"broken/{digest}/broken-1.0.tar.gz")
+    with by_recipe(name, Place("local-filesystem", {"base_path": str(index)}), conf) as url:
+        assert {(path, accept): ask(url, path, accept=accept).status for path in (*pages, *files) for accept in ACCEPTS} == {
+            (path, accept): 503 for path in (*pages, *files) for accept in ACCEPTS
+        }
+        assert [ask(url, f"demo/{path}").status for path in ("", "index.json", "none-1.0.tar.gz")] == [200, 200, 404]
+        assert ask(url, "nope/").status == (302 if name == "nginx-fallback" else 404)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="there are rights of another kind")
+def test_what_nginx_has_no_right_to_read_is_an_error_and_not_missing(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A directory and pages that the user whom nginx runs as may not read."""
+    with tempfile.TemporaryDirectory() as name:  # where other users may go
+        home = Path(name)
+        home.chmod(0o755)
+        index, conf = home / "simple", home / "conf"
+        fill(LocalStorage(index), tmp_path_factory.mktemp("dist"))
+        conf.mkdir()
+        (index / "demo").chmod(0)
+        for form in ("html", "json"):
+            (index / "many" / f"index.{form}").chmod(0)
+        try:
+            with by_recipe("nginx", Place("local-filesystem", {"base_path": str(index)}), conf, as_=_nobody()) as url:
+                read = {path: ask(url, path).status for path in ("", "foo-bar/", "demo/", "demo/index.json", "many/", "nope/")}
+        finally:
+            (index / "demo").chmod(0o755)
+    assert read == {"": 200, "foo-bar/": 200, "demo/": 503, "demo/index.json": 503, "many/": 503, "nope/": 404}
+
+
+def _nobody() -> str:
+    """Whoever has no rights, as nginx wants it: a user, and a group."""
+    import grp
+    import pwd
+
+    return f"nobody {grp.getgrgid(pwd.getpwnam('nobody').pw_gid).gr_name}"
+
+
 def test_wrong_keys_are_no_missing_project(in_bucket: Place, tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     keys.write_text(json.dumps(KEYS | {"SecretAccessKey": "wrong"}), "utf-8")
@@ -799,7 +850,7 @@ def test_serve_says_where_without_being_asked_for_json(index: Path, tmp_path: Pa
 def test_nginx_that_ends_by_itself_is_an_error(index: Path, tmp_path: Path) -> None:
     env = environment(tmp_path)
     with serving("-r", str(index), "serve", env=env) as (_, process):
-        os.kill(int(run(["pgrep", "-P", str(process.pid)], env=env)), signal.SIGKILL)
+        os.kill(int(run(["pgrep", "-P", str(process.pid), "nginx"], env=env)), signal.SIGKILL)
         err = process.communicate(timeout=30)[1]
     assert process.returncode == 1
     assert "nginx ended by itself" in err
@@ -860,6 +911,33 @@ def test_serve_refuses_what_cannot_be(index: Path, tmp_path: Path, capsys: pytes
     for host, port in (("127.0.0.1", "99999"), ("127.0.0.1", "-1"), ("192.0.2.1", "0")):
         assert main(["-r", str(index), "serve", "--host", host, "--port", port]) == 1
         assert "cannot be listened on" in capsys.readouterr().err
+
+
+def test_nginx_ends_also_when_serve_is_killed(index: Path, tmp_path: Path) -> None:
+    with serving("-r", str(index), "serve", env=environment(tmp_path)) as (url, process):
+        assert ask(url).status == 200
+        process.kill()
+        process.wait(timeout=30)
+        deadline = time.monotonic() + 30
+        while _is_answered(url) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not _is_answered(url)
+
+
+def _is_answered(url: str) -> bool:
+    with suppress(ConnectionError):
+        return ask(url).status > 0
+    return False
+
+
+@pytest.mark.parametrize("shell", ["/bin/sh", "/nonexistent"])
+def test_who_watches_for_our_end_does_nothing_before_it(shell: str) -> None:
+    reads = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    with subprocess.Popen(reads, stdin=PIPE) as process:
+        with serve._ended_with_us(process, Path(shell)):
+            assert process.poll() is None
+        assert process.poll() is None
+    assert process.returncode == 0
 
 
 def test_nginx_that_does_not_start_is_an_error(index: Path, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from pypiprivate import (
     adopt,
     amend,
     artifact,
+    documents,
     edits,
     garbage,
     listing,
@@ -174,8 +175,11 @@ def _unfinished(objects: Objects, project: str, names: Sequence[set[str]]) -> st
     listed = sorted(file.filename for file in found.files)
     if listed not in [sorted(alternative) for alternative in names]:
         return f"{project} lists {listed}"
-    page = objects.get(simple.page_key(project))
-    return None if page and page.body == pages.project_to_html(found) else f"the page of {project} is not that of its record"
+    pages = [(objects.get(document.key), document.dump(found)) for document in documents.of_project(found)]
+    is_finished = all(page and page.body == wanted for page, wanted in pages)
+    if found.slash_pages == "off" and simple.slash_key(project) in objects:
+        return f"the slash page of {project} was given up, and is still there"
+    return None if is_finished else f"the page of {project} is not that of its record"
 
 
 def _unfinished_root(objects: Objects, names: Any) -> str | None:
@@ -183,9 +187,14 @@ def _unfinished_root(objects: Objects, names: Any) -> str | None:
         return "there is no root"
     root, page = simple.root_from_json(objects["index.json"].body), objects["index.html"].body
     # An older tool's page stays until the next new project; it names what lies there.
-    foreign = pages.page_serial(page) is None and all(f">{name}</a>".encode() in page for name in names)
+    foreign = documents.serial_of(page) is None and all(f">{name}</a>".encode() in page for name in names)
     if page != pages.root_to_html(root) and not foreign:
         return "the root page is not that of its record"
+    if root.slash_pages in ("html", "json"):
+        _, slash_page = documents.of_root(root)
+        found = objects.get(slash_page.key)
+        if not found or found.body != slash_page.dump(root):
+            return "the root's slash page is not that of its record"
     return None if names <= root.projects.keys() else "a project is not listed"
 
 
@@ -250,8 +259,8 @@ def _unfinished_by_refused(objects: Objects, runs: tuple[Run, ...]) -> str | Non
             names = [key.removesuffix("/index.json") for key in objects if key.endswith("/index.json")]
             for name in names:
                 record = record_of(f"{name}/index.json", objects[f"{name}/index.json"].body)
-                page = objects.get(f"{name}/index.html")
-                if not page or page.body != pages.project_to_html(record):
+                pages = [(objects.get(document.key), document.dump(record)) for document in documents.of_project(record)]
+                if not all(page and page.body == wanted for page, wanted in pages):
                     return f"a command was refused, and left the page of {name} behind its record"
             return _unfinished_root(objects, set(names))
     return None
@@ -474,6 +483,25 @@ class Probed:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
+
+
+class ProbedForSlashes(Probed):
+    """One whose conditions are taken for granted."""
+
+    conditional = False
+
+
+def with_slash_pages(command: Command, form: str = "html", own: str = ".pypiprivate/probe-1/") -> Command:
+    """Run a command with the setting.
+
+    :param own: key of its probe, see :class:`Probed`.
+    """
+
+    def run(storage: Any) -> Any:
+        storage.slash_pages = form
+        return command(ProbedForSlashes(storage, own))
+
+    return run
 
 
 def probing(command: Command, own: str) -> Command:
@@ -1106,6 +1134,63 @@ def all_verbs_at_once(workshop: Workshop) -> Scenario:
     )
 
 
+# Whoever is told nothing of slash pages runs on a store that has a place for them, and does what the record says.
+
+
+def slashed(scenario: Scenario, *forms: str) -> Scenario:
+    """Let all before a scenario run with slash pages, and each of its commands with the form of its turn, or the last of them."""
+    forms = forms or ("html",)
+    each = [*forms, *[forms[-1]] * len(scenario.commands)]
+    probes = [f".pypiprivate/probe-{number}/" for number in range(len(scenario.commands))]
+    return replace(
+        scenario,
+        commands=[with_slash_pages(*args) for args in zip(scenario.commands, each[: len(probes)], probes, strict=True)],
+        before=[with_slash_pages(command) for command in scenario.before],
+        after=[with_slash_pages(command, forms[-1]) for command in scenario.after],
+        private=scenario.private | {*probes},
+    )
+
+
+def adopted_with_a_slash_page_of_another_tool(workshop: Workshop) -> Scenario:
+    """It wrote its page twice, and comes again beside us."""
+    older = [make_wheel(workshop.directory / "older", "demo", version) for version in ("0.1", "0.2")]
+    release = workshop.build("demo", "1.0")
+
+    def twice(path: Path) -> Command:
+        once = workshop.older_tool(path, "demo")
+
+        def run(storage: Any) -> None:
+            once(storage)
+            storage.put("demo/", _page({path.name}))
+
+        return run
+
+    return Scenario(
+        [with_slash_pages(ours := workshop.publish(release)), twice(older[1])],
+        {"demo": [names(release) | {path.name for path in older}]},
+        before=[twice(older[0])],
+        after=[twice(older[1]), with_slash_pages(ours)],
+        private=private(release) | {f"demo/{older[0].name}", ".pypiprivate/probe-1/"},
+    )
+
+
+def slash_pages_given_up_beside_a_publish(workshop: Workshop) -> Scenario:
+    """A publisher who began before may put its page back; the next repair takes it away."""
+    scenario = slashed(repaired_beside_a_publish(workshop), "", "off")
+    return replace(scenario, after=[with_slash_pages(mend("demo"), "off")])
+
+
+def slash_pages_begun_beside_a_publish(workshop: Workshop) -> Scenario:
+    """By a repair, of an index that had none."""
+    scenario = repaired_beside_a_publish(workshop)
+    return replace(slashed(scenario, "", "html"), before=scenario.before)
+
+
+def a_slash_page_repaired_beside_a_delete(workshop: Workshop) -> Scenario:
+    scenario = slashed(_of_two_releases(workshop, delete("demo==1.0"), mend("demo"), left=["2.0"]))
+    return replace(scenario, before=[*scenario.before, spoil("demo/"), spoil("")])
+
+
 Make = Callable[[Workshop], Scenario]
 
 
@@ -1203,6 +1288,29 @@ SCENARIOS: dict[str, tuple[Make, int]] = {
     "garbage collected beside a replacement of a README (5)": (with_readmes(garbage_collected_beside_a_replacement), 1),
     "READMEs verified beside a delete": (with_readmes(verified_beside_a_delete), 1),
     "READMEs repaired beside a delete (5)": (with_readmes(repaired_beside_a_delete), 1),
+    "with slash pages: two publishers of one file, a new project": (lambda w: slashed(of_one_project(w)), 1),
+    "with slash pages: two publishers of two files, a listed project": (
+        lambda w: slashed(of_one_project(w, kinds="sw", published=2), "json"),
+        1,
+    ),
+    "with slash pages: two new projects": (lambda w: slashed(two_new_projects(w)), 1),
+    "with slash pages: one publisher is not told of them": (lambda w: slashed(of_one_project(w, published=2), "html", ""), 1),
+    "with slash pages: two publishers are told of two forms": (
+        lambda w: slashed(of_one_project(w, published=1), "html", "json"),
+        1,
+    ),
+    "with slash pages: deleted beside a publish": (lambda w: slashed(deleted_beside_a_publish(w)), 1),
+    "with slash pages: deleted by one who is not told of them": (lambda w: slashed(deleted_beside_a_publish(w), "html", ""), 1),
+    "with slash pages: two builds of one file": (lambda w: slashed(two_builds_of_one_file(w)), 1),
+    "with slash pages: garbage collected beside a replacement, on the same day": (
+        lambda w: slashed(garbage_collected_beside_a_replacement(w, same_day=True)),
+        1,
+    ),
+    "with slash pages: adopted beside another tool that has some, too": (adopted_with_a_slash_page_of_another_tool, 1),
+    "with slash pages: repaired beside a delete": (a_slash_page_repaired_beside_a_delete, 1),
+    "with slash pages: verified beside a delete": (lambda w: slashed(verified_beside_a_delete(w)), 1),
+    "with slash pages: begun beside a publish": (slash_pages_begun_beside_a_publish, 1),
+    "with slash pages: given up beside a publish": (slash_pages_given_up_beside_a_publish, 1),
 }
 #: The holes that were found. The third cannot occur: nothing is ever removed from the root.
 HOLES = {*range(1, 17)} - {3}
@@ -1446,7 +1554,7 @@ def mark_without_looking_at_the_root_page(monkeypatch: pytest.MonkeyPatch) -> No
         self._root = simple.root_from_json(stored.body) if stored else None
         self._rooted = frozenset(name for name in names if self._root and name in self._root.projects)
 
-    monkeypatch.setattr(Index, "_look_at_root", look)
+    monkeypatch.setattr(Index, "look_at_root", look)
 
 
 def do_not_adopt_at_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1606,6 +1714,27 @@ def promote_the_record_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish._Command, "store", too_late)
 
 
+def derive_no_slash_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pypiprivate.index.kept", lambda _storage, documents: documents[:1])
+
+
+def forget_the_slash_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only who is told of slash pages writes them."""
+    read = simple.project_from_json
+    monkeypatch.setattr(simple, "project_from_json", lambda body, name: replace(read(body, name), slash_pages=None))
+
+
+def take_any_serial_of_a_slash_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    derive_one = Index._derive_one
+
+    def at_any_rate(self: Index, document: Any, record: Any, **how: Any) -> Any:
+        if document.is_slash:
+            how["is_right"] = lambda _serial, _mine: False
+        return derive_one(self, document, record, **how)
+
+    monkeypatch.setattr(Index, "_derive_one", at_any_rate)
+
+
 BROKEN_CODE: dict[Callable[[pytest.MonkeyPatch], None], Make] = {
     ignore_used_keys: published_again_beside_a_delete,
     key_by_name: two_builds_of_one_file,
@@ -1617,6 +1746,9 @@ BROKEN_CODE: dict[Callable[[pytest.MonkeyPatch], None], Make] = {
     adopt_what_is_held: one_file_by_the_older_tool_and_by_us,
     compare_used_keys_exactly: a_delete_of_another_case,
     quarantine_and_forget: yanked_beside_a_quarantine,
+    derive_no_slash_page: lambda w: slashed(of_one_project(w, published=1)),
+    forget_the_slash_page: lambda w: slashed(deleted_beside_a_publish(w), "", ""),
+    take_any_serial_of_a_slash_page: lambda w: slashed(of_one_project(w, published=1), "html", "json"),
 }
 
 

@@ -99,6 +99,7 @@ def by_recipe(
     *,
     tls: tuple[Path, Path] | None = None,
     changed: Callable[[str], str] = str,
+    as_: str = "root",
     **values: str,
 ) -> Iterator[str]:
     """Serve a repository by nginx as the recipe *name* says.
@@ -106,6 +107,7 @@ def by_recipe(
     :param home: an empty directory, for what belongs beside the recipe.
     :param tls: certificate and key.
     :param changed: does to the recipe what its reader is told to.
+    :param as_: the user whom nginx runs as, if we are root.
     :param values: instead of the recipe's; without ``users`` nobody is asked who he is.
     """
     port = free_port()
@@ -116,7 +118,7 @@ def by_recipe(
     main = RECIPES[name].files[0]
     for file, text in (files | {main: changed(files[main])}).items():
         (home / file).write_text(text, "utf-8")
-    with _nginx(f'include "{home / main}";', port):
+    with _nginx(f'include "{home / main}";', port, as_):
         yield url
 
 
@@ -131,8 +133,8 @@ def code_blocks(language: str, document: Path = README) -> list[str]:
 
 
 @contextmanager
-def _nginx(site: str, port: int) -> Iterator[str]:
-    user = "user root;" if hasattr(os, "geteuid") and os.geteuid() == 0 else ""
+def _nginx(site: str, port: int, as_: str = "root") -> Iterator[str]:
+    user = f"user {as_};" if hasattr(os, "geteuid") and os.geteuid() == 0 else ""
     with tempfile.TemporaryDirectory(prefix="nginx-") as home:
         conf = Path(home, "nginx.conf")
         conf.write_text(_NGINX.format(user=user, site=site), "utf-8")

@@ -168,6 +168,23 @@ class Naming(Protocol):
         """
 
 
+class Slashing(Protocol):
+    """What a storage may offer beside :class:`Storage`: keys that are a directory's own, with the slash at its end.
+
+    The empty key is that of the repository's root. :meth:`Storage.list` leaves such keys out.
+    """
+
+    @property
+    def slash_pages(self) -> str | None:
+        """What is to lie there: ``html``, ``json``, ``off``; empty: what the records say; None: here is no place for them."""
+
+
+def slash_pages(storage: Storage) -> str | None:
+    """Return what a storage says as :class:`Slashing`; None where it is none."""
+    said: str | None = getattr(storage, "slash_pages", None)
+    return said
+
+
 class Relabelling(Protocol):
     """What a storage that keeps headers may offer beside :class:`Storage`."""
 

@@ -29,11 +29,13 @@ class MemoryStorage:
     """A repository in memory, for tests and for trying things.
 
     :param clock: gives the time of a write.
+    :param slash_pages: see :class:`.Slashing`.
     """
 
     conditional = True
 
-    def __init__(self, *, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(self, *, clock: Callable[[], datetime] = _now, slash_pages: str | None = None) -> None:
+        self.slash_pages = slash_pages
         self._objects: dict[str, _Object] = {}
         self._clock = clock
         self._writes = 0
@@ -84,7 +86,7 @@ class MemoryStorage:
     def list(self, prefix: str) -> Iterator[Entry]:
         """See :meth:`.Storage.list`."""
         for key, found in sorted(self._objects.items()):
-            if key.startswith(prefix) and not key.startswith(".pypiprivate/"):
+            if key.startswith(prefix) and not key.startswith(".pypiprivate/") and key and not key.endswith("/"):
                 yield Entry(key, len(found.body), found.modified)
 
     def delete(self, key: str) -> None:

@@ -18,7 +18,8 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from ..checks import Check
-from ..errors import Conflict, StorageError, UnsafeStorage
+from ..errors import ConfigError, Conflict, StorageError, UnsafeStorage
+from ..model import SLASH_PAGES
 from . import s3checks
 from .base import IMMUTABLE, MUTABLE, OCTETS, Backend, Entry, Headers, Option, Sent, Stat, Storage, Stored
 from .s3client import ATTEMPTS, SMALL, client_of, put_args_of
@@ -52,10 +53,18 @@ class S3Storage:
     :param prefix: of every key, without slashes around it.
     :param put_args: further arguments of PutObject, for everything that is written.
     :param conditional: False: there is one publisher only, and the store is not asked for conditional writes.
+    :param slash_pages: see :class:`.Slashing`. There is no place for them without a prefix: the bucket's own URL lists it.
     """
 
     def __init__(
-        self, client: Any, bucket: str, *, prefix: str = "", put_args: Mapping[str, Any] | None = None, conditional: bool = True
+        self,
+        client: Any,
+        bucket: str,
+        *,
+        prefix: str = "",
+        put_args: Mapping[str, Any] | None = None,
+        conditional: bool = True,
+        slash_pages: str = "",
     ) -> None:
         self._client, self._bucket, self._put_args = client, bucket, dict(put_args or {})
         self._root = f"{prefix.strip('/')}/".lstrip("/")
@@ -63,6 +72,7 @@ class S3Storage:
         self._on_aws = _AWS.search(urlsplit(client.meta.endpoint_url).hostname or "") is not None
         self._few, self._one = BoundedSemaphore(_IN_MEMORY), Lock()
         self.conditional = conditional
+        self.slash_pages = slash_pages if self._root else None
         place = f"s3://{bucket}/{self._root}".rstrip("/")
         self.location = place if self._on_aws else f"{place}?endpoint={self._endpoint}"
         # What a request says of the credentials, for a server may echo it. The secret key is never sent.
@@ -192,7 +202,7 @@ class S3Storage:
             answer = self._resume(key, at, etag)
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        """See :meth:`.Storage.list`. Keys that end in a slash, which consoles make to show directories, are left out."""
+        """See :meth:`.Storage.list`. Keys that end in a slash are left out: consoles make some to show directories."""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._root + prefix)
         entries = self._entries(iter(pages), prefix)
         # Amazon lists in the order of keys; a store that keeps directories lists these one by one
@@ -365,7 +375,7 @@ class S3Storage:
                 found = [(entry["Key"], entry["Size"], entry["LastModified"]) for entry in page.get("Contents", ())]
             for name, size, modified in found:
                 key = name.removeprefix(self._root)
-                if not key.startswith(_OWN) and not key.endswith("/"):
+                if key and not key.startswith(_OWN) and not key.endswith("/"):
                     yield Entry(key, size, modified)
 
     def _what(self, key: str) -> str:
@@ -403,6 +413,9 @@ def open_bucket(options: Mapping[str, str], *, attempts: int = ATTEMPTS) -> S3St
     :param attempts: how often a request is sent before its failure counts.
     :raises ConfigError: boto3 or credentials are missing, or a setting cannot be.
     """
+    if options.get("slash_pages") and not options.get("prefix", "").strip("/"):
+        reason = "slash_pages needs a prefix, for the URL of a bucket itself is a listing"
+        raise ConfigError(reason, hint="Choose one, as in: prefix = simple")
     client = client_of(options, attempts)
     members = client.meta.service_model.operation_model("PutObject").input_shape.members
     return S3Storage(
@@ -411,6 +424,7 @@ def open_bucket(options: Mapping[str, str], *, attempts: int = ATTEMPTS) -> S3St
         prefix=options.get("prefix", ""),
         put_args=put_args_of(options, members),
         conditional=options.get("conditional_writes") != "off",
+        slash_pages=options.get("slash_pages", ""),
     )
 
 
@@ -438,6 +452,7 @@ BACKEND = Backend(
         Option("kms_key_id", "key for sse = aws:kms"),
         Option("put_args", "further arguments of PutObject: Name=Value,Name=Value or JSON"),
         Option("conditional_writes", "off: the store has none, and there is one publisher at a time", choices=("on", "off")),
+        Option("slash_pages", "objects PROJECT/ beside the pages, for clients that read the bucket itself", choices=SLASH_PAGES),
         Option("access_key", "access key; without both keys boto3 finds its own", variable="PP_S3_ACCESS_KEY"),
         Option("secret_key", "secret key", variable="PP_S3_SECRET_KEY"),
         Option("session_token", "session token of temporary keys", variable="PP_S3_SESSION_TOKEN"),
