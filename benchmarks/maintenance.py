@@ -1,8 +1,8 @@
 """What ``verify`` and ``repair`` cost on a large index: time, requests a second, and memory.
 
-    python benchmarks/maintenance.py local [PROJECTS [FILES]]    # in a directory; 5,000 projects of 20 files each
-    python benchmarks/maintenance.py bucket [PROJECTS [FILES]]   # SeaweedFS, 30 ms away; 200 projects of 10 files each
-    python benchmarks/maintenance.py memory [PROJECTS [FILES]]   # a store of no cost, 30 ms away: what is ours alone
+    python -m benchmarks.maintenance local [PROJECTS [FILES]]  # in a directory; 5,000 projects of 20 files each
+    python -m benchmarks.maintenance bucket [PROJECTS [FILES]] # SeaweedFS, 30 ms away; 200 projects of 10 files each
+    python -m benchmarks.maintenance memory [PROJECTS [FILES]] # a store of no cost, 30 ms away: what is ours alone
 
 Files are small, every other one is a wheel with a sidecar. Run it from the root of the checkout.
 """
