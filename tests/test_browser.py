@@ -75,13 +75,16 @@ class Opened:
         self.told.append(f"dialog: {dialog.message}")
         dialog.dismiss()
 
+    # Not `inner_text`, which is empty until a browser has drawn what is far down the page.
+
     def rows(self) -> list[str]:
-        """What each visible release begins with, or each visible project."""
-        texts = self.page.locator("tbody tr:visible th, main > ul > li:visible").all_inner_texts()
+        """What each release that is shown begins with, or each project."""
+        texts = self.page.locator("tbody tr:not([hidden]) th, main > ul > li:not([hidden])").all_text_contents()
         return [" ".join(text.split()) for text in texts]
 
     def files(self) -> list[str]:
-        return self.page.locator("tbody li:visible a").all_inner_texts()
+        """The files that are shown."""
+        return self.page.locator(":is(td > ul, [open] > ul) > li:not([hidden]) > a").all_text_contents()
 
     def said(self) -> str:
         return self.page.locator("output").inner_text()
@@ -162,6 +165,7 @@ def test_a_search_shows_what_matches_and_says_how_many(browser: Browser, site: s
         seen.page.keyboard.press("/")
         seen.page.keyboard.type("Yanked")
         assert seen.rows() == everything[3:]
+        assert [row.is_visible() for row in seen.page.locator("tbody tr").all()] == [False, False, False, True]
         assert seen.said() == "1 of 7"
         seen.page.keyboard.press("Escape")
         assert seen.rows() == everything
@@ -189,9 +193,9 @@ def test_sizes_are_shown_of_files_and_releases(browser: Browser, index: Path, si
     with opened(browser, f"{site}demo/", asks=set(), **WHO) as seen:
         row = seen.page.locator("tbody tr").filter(has_text="1.10")
         total = sum(size for name, size in files.items() if "1.10" in name)
-        assert row.locator("td").nth(2).inner_text().strip() == f"{round(total / 1000, 1):g} kB"
-        assert seen.page.locator("tbody tr").filter(has_text="1.9").locator("li").inner_text() == (
-            f"demo-1.9-py3-none-any.whl {in_kilobytes(files['demo-1.9-py3-none-any.whl'])}"
+        assert (row.locator("td").nth(2).text_content() or "").strip() == f"{round(total / 1000, 1):g} kB"
+        assert seen.page.locator("tbody tr").filter(has_text="1.9").locator("li").text_content() == (
+            f"demo-1.9-py3-none-any.whl {in_kilobytes(files['demo-1.9-py3-none-any.whl'])}\n"
         )
 
 
@@ -296,6 +300,7 @@ def test_without_javascript_all_is_there_but_what_needs_it(browser: Browser, sit
     with opened(browser, f"{site}demo/", asks=set(), java_script_enabled=False, **WHO) as seen:
         assert seen.rows() == ["2.0rc1 pre-release", "1.10", "1.9", '1.8 yanked: loses "data" & <more>']
         assert len(seen.files()) == 7
+        assert all(link.is_visible() for link in seen.page.locator("tbody a").all())
         assert seen.page.locator("pre").nth(1).inner_text() == "pip install --index-url INDEX-URL demo"
         assert not seen.page.get_by_label("Search").is_visible()
         assert seen.page.get_by_role("button").all_inner_texts() == ["All projects"]

@@ -18,7 +18,7 @@ for (const command of all("pre")) {
 
 const sizeOf = (bytes) => {
   const unit = Math.log10(bytes || 1) / 3 | 0;
-  return ` ${+(bytes / 1000 ** unit).toFixed(1)} ${" kMGTPE"[unit]}B`;
+  return ` ${+(bytes / 1000 ** unit).toFixed(1)} ${" kMGTPE"[unit].trim()}B`;
 };
 
 // Projects, or files: what is said of a release in the first line of its row is said of each.
