@@ -13,12 +13,13 @@ from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 from .errors import printable
-from .publish import Progress
-from .storage.base import Sent
 from .wording import duration_of, number_of, size_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
+
+    from .publish import Progress
+    from .storage.base import Sent
 
 #: Seconds after which somebody may wonder.
 PATIENCE = 2.0
@@ -30,7 +31,7 @@ _TICK = 0.25
 #: Told, again and again, how many things are done and how many there are.
 Counted: TypeAlias = Callable[[int, int], object]
 #: Begins something: what is done, and how much of it there is. What it returns is told of each part that is done.
-Begin: TypeAlias = Callable[[str, int], Sent]
+Begin: TypeAlias = "Callable[[str, int], Sent]"
 #: Writes an amount for people.
 Measure: TypeAlias = Callable[[float], str]
 

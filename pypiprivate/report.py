@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .model import Outcome
-from .publish import Receipt
+
+if TYPE_CHECKING:
+    from .publish import Receipt
 
 
 def lines(receipts: Sequence[Receipt], location: str, index_url: str | None) -> Iterator[str]:

@@ -209,6 +209,12 @@ def test_a_command_is_imported_alone() -> None:
     assert imported(PROGRAM, "upload", "--help") & of_commands == {"pypiprivate.cli.publishing"}
 
 
+@pytest.mark.parametrize("command", ["publish", "upload", "list", "show", "search", "yank", "delete", "prune", "promote"])
+def test_to_be_told_of_a_command_imports_nothing_that_does_it(command: str) -> None:
+    doers = {"pypiprivate.repository", "pypiprivate.surface", "pypiprivate.storage", "pypiprivate.config", "pypiprivate.index"}
+    assert imported(PROGRAM, command, "--help") & doers == set()
+
+
 def test_a_publish_to_a_directory_imports_no_more_than_it_needs(tmp_path: Path) -> None:
     used = imported(PROGRAM, "-r", tmp_path / "index", "upload", make_sdist(tmp_path))
     assert {name.partition(".")[0] for name in used} == {"pypiprivate", "packaging", "filelock"}

@@ -6,21 +6,22 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator
-from typing import Any
-
-from packaging.metadata import RawMetadata
-from packaging.requirements import InvalidRequirement, Requirement
+from typing import TYPE_CHECKING, Any
 
 from .. import progress, report
-from ..browse import Hit
 from ..errors import NotPublished, Unreadable, UnsupportedIndex
 from ..model import File, Project
 from ..releases import Release, newest, releases
-from ..repository import Repository
 from ..wording import size_of
 from .options import Command, UsageError, add_json, repository_of
 from .targets import project_of, target_of
 from .terminal import print_json, print_lines, say, table, tell_unread, unread_as_json
+
+if TYPE_CHECKING:
+    from packaging.metadata import RawMetadata
+
+    from ..browse import Hit
+    from ..repository import Repository
 
 #: What no name holds, and hardly a summary, but a pattern does.
 _PATTERN = re.compile(r"[\\^$*|\[\]{}]|\.\+|\(\?")
@@ -156,6 +157,8 @@ def _links(said: RawMetadata) -> list[str]:
 
 
 def _is_for_extra(text: str) -> bool:
+    from packaging.requirements import InvalidRequirement, Requirement
+
     try:
         marker = Requirement(text).marker
     except (InvalidRequirement, RecursionError):  # it may hold thousands of brackets
@@ -198,6 +201,8 @@ def _search(arguments: argparse.Namespace) -> int:
 
 
 def _hits(arguments: argparse.Namespace, repository: Repository, unreadable: Unreadable) -> list[Hit]:
+    from ..browse import Hit
+
     if arguments.names:
         return [Hit(name, None) for name in repository.search_names(arguments.text)]
     with progress.counted_on(None if arguments.quiet else sys.stderr, "reading projects") as counted:

@@ -7,23 +7,24 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .. import edits, progress, report
-from ..amend import Change
 from ..edits import Edit, Retention, Target
 from ..errors import UnsupportedIndex
 from ..model import Existing
-from ..publish import utc_now
-from ..repository import Repository
 from ..wording import size_of
 from .options import Command, UsageError, add_dry_run, add_json, add_yes, repository_of
 from .publishing import add_existing
 from .targets import project_of, release_of, repository_named, target_of, wrong_usage
 from .terminal import is_confirmed, print_json, say, tell_unread, unread_as_json
 
+if TYPE_CHECKING:
+    from ..amend import Change
+    from ..repository import Repository
+
 #: What a change comes to, in words; what it is given stands before a participle: "would be " in a dry run, else nothing.
-Lines: TypeAlias = Callable[[Change, str], Iterator[str]]
+Lines: TypeAlias = "Callable[[Change, str], Iterator[str]]"
 
 _STAYS = "The name stays listed, so that it never falls through to a public index."
 _DAY = re.compile(r"([0-9]{1,5})\s*(d|days?)?\Z")
@@ -101,6 +102,8 @@ def _change(arguments: argparse.Namespace, target: Target, edit: Edit, lines: Li
 
 
 def _delete(arguments: argparse.Namespace) -> int:
+    from ..publish import utc_now
+
     target, repository = target_of(arguments.target), repository_of(arguments)
     change = repository.preview_change(target.project, edits.delete(target, utc_now()))
     agreed = [file.key for file in change.removed]

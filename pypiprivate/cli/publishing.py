@@ -6,12 +6,14 @@ import argparse
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .. import artifact, config, report, surface
 from ..model import Existing
-from ..repository import Repository
 from .options import Command, add_dry_run, add_json, settings_of
 from .terminal import print_json, say
+
+if TYPE_CHECKING:
+    from ..config import Settings
 
 
 def add_existing(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +50,8 @@ def _add_publishing_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _publish(arguments: argparse.Namespace) -> int:
+    from .. import artifact
+
     settings = settings_of(arguments, existing=arguments.existing, dist_dir=arguments.dist_dir)
     directory = settings.dist_dir or arguments.project_path / "dist"
     return _send(arguments, settings, artifact.select(directory, arguments.name, arguments.release))
@@ -57,7 +61,10 @@ def _upload(arguments: argparse.Namespace) -> int:
     return _send(arguments, settings_of(arguments, existing=arguments.existing), arguments.files)
 
 
-def _send(arguments: argparse.Namespace, settings: config.Settings, paths: Iterable[Path]) -> int:
+def _send(arguments: argparse.Namespace, settings: Settings, paths: Iterable[Path]) -> int:
+    from .. import report, surface
+    from ..repository import Repository
+
     repository = Repository(settings)
     act, watched = surface.preview if arguments.dry_run else surface.publish, None if arguments.quiet else sys.stderr
     told = act(repository, paths, watched)

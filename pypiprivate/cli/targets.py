@@ -6,12 +6,14 @@ import argparse
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from .. import config
 from ..edits import Target
 from ..errors import ConfigError
-from ..repository import Repository
 from .options import UsageError
+
+if TYPE_CHECKING:
+    from ..repository import Repository
 
 
 @contextmanager
@@ -61,6 +63,9 @@ def repository_named(arguments: argparse.Namespace, named: str, *, flag: str) ->
     :param flag: that said so, for messages.
     :raises ConfigError: a setting is wrong, missing or contradictory.
     """
+    from .. import config
+    from ..repository import Repository
+
     settings = config.load(
         flags={"repository": named, "config": arguments.config},
         project=arguments.project_path,
