@@ -28,12 +28,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pypiprivate import pages, simple
-from pypiprivate.findings import Depth
+from pypiprivate.findings import WORKERS, Depth
 from pypiprivate.index import concurrently, streaming
 from pypiprivate.model import File, Project, ProjectList, timestamp, url_of
 from pypiprivate.publish import utc_now
 from pypiprivate.repair import repair
-from pypiprivate.repository import WORKERS
 from pypiprivate.storage.base import MUTABLE, Storage
 from pypiprivate.storage.local import LocalStorage
 from pypiprivate.storage.memory import MemoryStorage

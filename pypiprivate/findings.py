@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
+#: Requests that may be in flight at once where thousands of objects are looked at.
+WORKERS = 32
 #: Is told how many projects were looked at, and how many there may be.
 Counted: TypeAlias = Callable[[int, int], object]
 

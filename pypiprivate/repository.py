@@ -22,7 +22,7 @@ from .artifact import Artifact
 from .checks import Check
 from .config import Settings
 from .errors import ConfigError, Unreadable, UnsupportedIndex
-from .findings import Counted, Depth, Report, silently
+from .findings import WORKERS, Counted, Depth, Report, silently
 from .index import Index, concurrently, streaming
 from .model import Existing, Project
 from .publish import Progress, Receipt, preview, publish, quietly, utc_now
@@ -50,8 +50,6 @@ log = logging.getLogger(__name__)
 
 #: Artifacts that are read at once, and one that opens the storage: more would wait for a processor.
 READERS = (os.cpu_count() or 1) + 1
-#: Requests that may be in flight at once where thousands of objects are looked at.
-WORKERS = 32
 
 
 @dataclass(frozen=True)

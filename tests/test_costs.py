@@ -209,7 +209,7 @@ def test_a_command_is_imported_alone() -> None:
     assert imported(PROGRAM, "upload", "--help") & of_commands == {"pypiprivate.cli.publishing"}
 
 
-@pytest.mark.parametrize("command", ["publish", "upload", "list", "show", "search", "yank", "delete", "prune", "promote"])
+@pytest.mark.parametrize("command", ["publish", "upload", "list", "show", "search", "yank", "prune", "verify", "gc"])
 def test_to_be_told_of_a_command_imports_nothing_that_does_it(command: str) -> None:
     doers = {"pypiprivate.repository", "pypiprivate.surface", "pypiprivate.storage", "pypiprivate.config", "pypiprivate.index"}
     assert imported(PROGRAM, command, "--help") & doers == set()

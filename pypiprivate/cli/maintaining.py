@@ -5,20 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import progress
 from ..errors import UnsupportedIndex
-from ..findings import Depth, Finding, Kind, Report
-from ..garbage import Garbage
-from ..news import News
+from ..findings import WORKERS, Depth, Finding, Kind, Report
 from ..releases import TOLD
-from ..repair import Repair
-from ..repository import WORKERS, Repository
 from ..wording import size_of
 from .options import Command, UsageError, add_dry_run, add_json, add_yes, repository_of
 from .targets import project_of
 from .terminal import print_json, print_lines, say, tell_unread, unread_as_json
+
+if TYPE_CHECKING:
+    from ..garbage import Garbage
+    from ..news import News
+    from ..repair import Repair
+    from ..repository import Repository
 
 T = TypeVar("T")
 
