@@ -9,7 +9,7 @@ import sys
 import time
 
 
-def main(log, program, *arguments):  # type: ignore[no-untyped-def]
+def main(log: str, program: str, *arguments: str) -> None:
     """Measure."""
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     actions = [(os.POSIX_SPAWN_DUP2, out, 1), (os.POSIX_SPAWN_DUP2, out, 2)]

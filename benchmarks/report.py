@@ -9,7 +9,8 @@ from pathlib import Path
 
 from .timing import Result
 
-COLUMNS = ("", "wall, s", "spread", "ratio", "CPU, s", "peak, MB", "requests", "by verb", "sent", "received", "depth")
+_TOOK = ("", "wall, s", "spread", "ratio", "CPU, s", "peak, MB")
+_TRAFFIC = ("requests", "by verb", "sent", "received", "depth")
 _HEAD = """\
 <!-- Made by `make bench`; not to be edited. -->
 
@@ -45,7 +46,8 @@ def table(results: Iterable[Result], base: float | None = None) -> list[str]:
     """
     results = list(results)
     base = base or results[0].wall
-    return rows(COLUMNS, [_row(result, base) for result in results])
+    head = (*_TOOK, *_TRAFFIC) if any(result.traffic for result in results) else _TOOK
+    return rows(head, [_row(result, base)[: len(head)] for result in results])
 
 
 def rows(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
@@ -79,7 +81,7 @@ def _row(result: Result, base: float) -> list[str]:
 def _traffic(result: Result) -> list[str]:
     found = result.traffic
     if not found:
-        return [""] * 5
+        return [""] * len(_TRAFFIC)
     verbs = [f"{verb} {count}" for verb, count in sorted(found.verbs.items())]
     verbs += [f"(100 {found.continues})"] if found.continues else []
     return [str(found.requests), ", ".join(verbs), size(found.sent), size(found.received), str(found.depth)]

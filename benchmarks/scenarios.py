@@ -99,7 +99,7 @@ def small(bench: Bench) -> Section:
         "",
         *table(results.values()),
         "",
-        "Wanted: at most 1.0 of the floor, 0.75 of s3pypi, 8 requests, a depth of 4, no LIST and no HEAD. "
+        "Wanted: at most 1.0 of the floor, 0.75 of s3pypi, 8 requests, a depth of 4, no LIST and no HEAD.",
         f"pypiprivate takes {ours.wall / s3pypi.wall:.2f} of s3pypi.",
     ]
     return Section("small", "A small publish", lines)
@@ -109,10 +109,7 @@ def sizes(bench: Bench) -> Section:
     """The same in repositories of 10 and of 10,000 projects."""
     bench, field = replace(bench, runs=min(bench.runs, 3)), bench.field
     on_all = [peer for peer in field.everybody_on_s3() if peer.name not in ("s3pypi", "dumb-pypi + aws s3 sync")]
-    lines = [
-        "The same among 10 projects, and among 10,000. dumb-pypi, which syncs every page, takes part in the small one only.",
-        "",
-    ]
+    lines = ["The same among 10 projects, and among 10,000; dumb-pypi, which syncs every page, among 10 only.", ""]
     for projects in (10, 10_000):
         peers = [field.floor(), *(on_all if projects > 10 else [*on_all, field.dumb_pypi()])]
         results = bench.contest(f"sizes-{projects}", peers, projects, small_release)
@@ -163,8 +160,8 @@ def big(bench: Bench) -> Section:
         field.store.clear(where)
     base = results["floor"].wall + results["one verifying pass"].wall
     lines = [
-        f"One wheel of {wheel.stat().st_size / _MB:,.0f} MB, half of it compressible. Ratios are to the floor and a bare verifying pass,",
-        "one after the other.",
+        f"One wheel of {wheel.stat().st_size / _MB:,.0f} MB that compresses by half. Ratios are to the floor and a bare",
+        "verifying pass, one after the other.",
         "",
         *table(results.values(), base),
         "",
@@ -205,7 +202,7 @@ def crowd(bench: Bench) -> Section:
     home = field.home / "crowd"
     place = in_bucket(Server(field.line.url), home)()
     field.store.fill(place.storage.location.split("/")[3].split("?")[0], seeds.ours(10))
-    releases = [build(home / "dist", f"{number}.0") for number in range(CROWD + 1)]
+    releases = [build(home / "dist", f"2.{number}") for number in range(CROWD + 1)]
     at_once(place, [releases.pop()])
     field.line.traffic()
     ended = at_once(place, releases)
@@ -224,9 +221,9 @@ def crowd(bench: Bench) -> Section:
     ]
     head = ["publishers", "wall, s", "a second", "in theory", "share", "retries, median", "most", "requests each"]
     lines = [
-        "Publishers of one project, each with a release of its own; they begin at one moment, when artifacts are read and the client",
-        "is there. In theory a document takes one compare-and-swap in the time that a request takes. All of them share this machine's",
-        "processors; `python -m benchmarks.contention` has the figures without these.",
+        "Publishers of one project, each with a release of its own; they begin at one moment, when artifacts are read and the",
+        "client is there. In theory a document takes one compare-and-swap in the time that a request takes. All of them share",
+        "this machine's processors; `python -m benchmarks.contention` has the figures without these.",
         "",
         *rows(head, [row]),
         "",
@@ -268,7 +265,7 @@ def _local_original(field: Field) -> Peer:
 
     def command(_where: str, dist: Path) -> Command:
         version = min(dist.iterdir()).name.split("-")[1]
-        what = ["-c", config, "-p", dist.parent, "publish", "-d", dist.name, seeds.PROJECT, version]
+        what: list[str | Path] = ["-c", config, "-p", dist.parent, "publish", "-d", dist.name, seeds.PROJECT, version]
         return field.run(program, *what, PYTHONWARNINGS="ignore")
 
     return Peer("original", lambda _where, _count: None, command, None)
@@ -317,25 +314,20 @@ def rendering(bench: Bench) -> Section:
     listed.write_text("".join(f"{json.dumps(each)}\n" for each in seeds.listed(projects, 20)))
     _records(home / "index", projects)
     python, dumb = field.installs.bin("pypiprivate") / "python", field.installs.bin("dumb-pypi") / "dumb-pypi"
-    pages = [
-        "--package-list-json",
-        listed,
-        "--packages-url",
-        "../../pool/",
-        "--no-per-release-json",
-        "--output-dir",
-        home / "dumb",
-    ]
+    flags = ["--packages-url", "../../pool/", "--no-per-release-json", "--output-dir", str(home / "dumb")]
     contestants = [
         Contestant("a bare renderer", lambda: field.run(python, ROOT / "benchmarks/renderer.py", listed, home / "bare")),
         Contestant("pypiprivate repair --documents", partial(_unrendered, field, home / "index")),
-        Contestant("dumb-pypi", partial(_without, home / "dumb", field.run(dumb, *pages, PYTHONWARNINGS="ignore"))),
+        Contestant(
+            "dumb-pypi",
+            partial(_without, home / "dumb", field.run(dumb, "--package-list-json", listed, *flags, PYTHONWARNINGS="ignore")),
+        ),
     ]
     results = in_turns(contestants, min(bench.runs, 3), warm=False)
     ours = results["pypiprivate repair --documents"]
     lines = [
-        f"100,000 files in {projects:,} projects. pypiprivate repairs an index that has lost every page and the root: it reads and checks",
-        "each record, writes each page for good (fsync), and makes the root. The others write what they are told, unsafely.",
+        f"100,000 files in {projects:,} projects. pypiprivate repairs an index that has lost every page and the root: it reads",
+        "and checks each record, writes each page for good (fsync), and makes the root. The others write what they are told.",
         "",
         *table(results.values()),
         "",
@@ -380,13 +372,7 @@ def start(bench: Bench) -> Section:
         *rows(
             ("", "wall, ms", "CPU, ms", "ratio of CPU", "peak, MB"),
             [
-                [
-                    each.name,
-                    f"{each.wall * 1e3:.0f}",
-                    f"{each.cpu * 1e3:.0f}",
-                    f"{each.cpu / bare.cpu:.1f}",
-                    f"{each.peak / 1e6:.0f}",
-                ]
+                [each.name, *_milliseconds(each), f"{each.cpu / bare.cpu:.1f}", f"{each.peak / 1e6:.0f}"]
                 for each in results.values()
             ],
         ),
@@ -394,6 +380,10 @@ def start(bench: Bench) -> Section:
         "Wanted: at most 2 for the import, at most 4 for `--version` and `--help`.",
     ]
     return Section("start", "Starting", lines)
+
+
+def _milliseconds(result: Result) -> list[str]:
+    return [f"{result.wall * 1e3:.0f}", f"{result.cpu * 1e3:.0f}"]
 
 
 #: By name, in the order of the report.

@@ -93,7 +93,7 @@ def pypiserver(program: Path, directory: Path) -> Iterator[str]:
 def devpi(programs: Path, directory: Path) -> Iterator[str]:
     """Run devpi-server with an index ``root/dev``; give its URL."""
     (port,) = free_ports(1)
-    init = [programs / "devpi-init", "--serverdir", directory, "--root-passwd", DEVPI[1], "--no-root-pypi"]
+    init: list[str | Path] = [programs / "devpi-init", "--serverdir", directory, "--root-passwd", DEVPI[1], "--no-root-pypi"]
     subprocess.run(init, env=_environment(directory), check=True, capture_output=True)
     serve: list[str | Path] = [programs / "devpi-server", "--serverdir", directory, "--host", "127.0.0.1", "--port", str(port)]
     with _started(serve, port, directory.parent):
