@@ -1,0 +1,164 @@
+"""What the benchmarks measure with is right; nothing is timed here."""
+
+from __future__ import annotations
+
+import http.client
+import random
+from collections.abc import Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Barrier, Thread
+from urllib.parse import urlsplit
+
+import pytest
+
+from benchmarks.contention import Clock, established, releases
+from benchmarks.proxy import Line, depth, line
+from benchmarks.report import Section, keep
+
+from .repositories import check_at_rest, filenames
+
+# -- virtual time -------------------------------------------------------------------------------------------------------------
+
+
+def test_who_wakes_first_is_next_and_the_clock_stands_still_in_between() -> None:
+    clock, seen = Clock(), list[tuple[str, float]]()
+
+    def task(name: str, *naps: float) -> None:
+        for nap in naps:
+            clock.sleep(nap)
+            seen.append((name, clock.now))
+
+    clock.start(lambda: task("early", 1, 3))
+    clock.start(lambda: task("late", 1, 1), after=0.5)
+    assert clock.run() == 4
+    assert seen == [("early", 1), ("late", 1.5), ("late", 2.5), ("early", 4)]
+
+
+def test_calls_that_are_gathered_take_as_long_as_the_longest_and_keep_their_order() -> None:
+    clock, seen = Clock(), list[list[float]]()
+
+    def nap(seconds: float) -> float:
+        clock.sleep(seconds)
+        return seconds
+
+    clock.start(lambda: seen.append(clock.gather([partial(nap, 3), partial(nap, 1), partial(nap, 2)])))
+    clock.start(lambda: seen.append(clock.gather([])), after=5)
+    assert clock.run() == 5
+    assert seen == [[3, 1, 2], []]
+
+
+def test_a_publish_to_a_project_that_is_listed_takes_four_round_trips_and_six_requests(tmp_path: Path) -> None:
+    first, second, third = releases(tmp_path, 3)
+    place = established(1.0, first)
+    place.crowd([second])
+    crowd = place.crowd([third])
+    assert (crowd.seconds, crowd.requests) == (4.0, 6)  # look, store, record, page; a wheel has a sidecar
+
+
+def test_a_crowd_in_virtual_time_loses_nothing_and_is_the_same_each_time(tmp_path: Path) -> None:
+    first, *others = releases(tmp_path, 9)
+
+    def crowd() -> tuple[float, int]:
+        random.seed(7)
+        place = established(0.03, first)
+        found = place.crowd(others)
+        check_at_rest(place.storage)
+        assert filenames(place.storage, "demo") == sorted(release.filename for release in (first, *others))
+        return found.seconds, found.requests
+
+    assert crowd() == crowd()
+
+
+# -- the line that counts -----------------------------------------------------------------------------------------------------
+
+
+def test_depth_is_the_longest_chain_of_what_does_not_overlap() -> None:
+    assert depth([]) == 0
+    assert depth([(0, 10), (1, 2), (2, 3), (8, 11)]) == 3
+    assert depth([(0, 4), (1, 5), (2, 6)]) == 1
+
+
+@pytest.fixture
+def met() -> Iterator[Line]:
+    """A line to a server whose ``/met`` answers only once two ask for it."""
+    barrier = Barrier(2)
+
+    class Answers(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
+
+        def do_GET(self) -> None:
+            if self.path == "/met":
+                barrier.wait(30)
+            self.send_response(200)
+            self.send_header("Content-Length", "3")
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(b"yes")
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        with line(f"http://127.0.0.1:{server.server_port}", latency=0) as opened:
+            yield opened
+        server.shutdown()
+
+
+def ask(line: Line, verb: str, path: str, body: bytes | None = None, *, times: int = 1, **headers: str) -> list[bytes]:
+    """Send a request so many times over one connection."""
+    connection, bodies = http.client.HTTPConnection(urlsplit(line.url).netloc, timeout=30), []
+    for _ in range(times):
+        connection.request(verb, path, body, headers)
+        bodies.append(connection.getresponse().read())
+    connection.close()
+    return bodies
+
+
+def test_requests_and_bytes_are_counted_on_their_way_and_each_time_anew(met: Line) -> None:
+    assert ask(met, "GET", "/", times=3) == [b"yes"] * 3
+    assert ask(met, "HEAD", "/") == [b""]
+    before = met.traffic()
+    assert (before.verbs, before.requests, before.continues, before.depth) == ({"GET": 3, "HEAD": 1}, 4, 0, 4)
+    assert ask(met, "PUT", "/", b"x" * 100_000) == [b"yes"]
+    after = met.traffic()
+    assert after.verbs == {"PUT": 1}
+    assert 100_000 < after.sent < 101_000
+    assert 3 < after.received < 1_000
+    assert met.traffic().requests == 0
+
+
+def test_waiting_for_leave_to_send_a_body_is_a_round_trip_more(met: Line) -> None:
+    assert ask(met, "PUT", "/", b"body", Expect="100-continue") == [b"yes"]
+    traffic = met.traffic()
+    assert (traffic.verbs, traffic.continues, traffic.depth) == ({"PUT": 1}, 1, 2)
+
+
+def test_what_is_under_way_at_once_is_one_round_trip(met: Line) -> None:
+    threads = [Thread(target=ask, args=(met, "GET", "/met")) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    traffic = met.traffic()
+    assert (traffic.requests, traffic.depth) == (2, 1)
+
+
+# -- the report ---------------------------------------------------------------------------------------------------------------
+
+
+def test_results_of_scenarios_that_were_not_run_stay_where_they_were(tmp_path: Path) -> None:
+    path, order = tmp_path / "RESULTS.md", ["one", "two", "three"]
+    keep(path, [Section("three", "Three", ["c"]), Section("one", "One", ["a"])], order)
+    keep(path, [Section("two", "Two", ["b"]), Section("one", "One", ["new"])], order)
+    _, *sections = path.read_text("utf-8").split("\n## ")
+    assert sections == ["One (`one`)\n\nnew\n", "Two (`two`)\n\nb\n", "Three (`three`)\n\nc\n"]
