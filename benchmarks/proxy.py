@@ -170,15 +170,15 @@ class _Exchange:
             raw = re.sub(rb"(?im)^expect:.*\r\n", b"", raw)
             await asyncio.sleep(self._latency)
         server[1].write(raw)
-        counts.sent += len(request.raw) + await _relay(request, client[0], server[1], unless_said=0)
+        passed = await _relay(request, client[0], server[1], unless_said=0)  # others count meanwhile
+        counts.sent += len(request.raw) + passed
         answer = await _head(server[0])
         while answer.first[1] == "100":
             answer = await _head(server[0])
         client[1].write(answer.raw)
-        counts.received += len(answer.raw)
         bodiless = request.first[0] == "HEAD" or answer.first[1] in ("204", "304")
-        if not bodiless:
-            counts.received += await _relay(answer, server[0], client[1], unless_said=None)
+        passed = 0 if bodiless else await _relay(answer, server[0], client[1], unless_said=None)
+        counts.received += len(answer.raw) + passed
         _noted(counts, began)
         is_framed = bodiless or answer.is_chunked or answer.length is not None
         return is_framed and answer.headers.get("connection", "").lower() != "close" and answer.first[0] == "HTTP/1.1"

@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,6 +49,11 @@ class Store:
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(put, objects.items()))
+
+    def documents(self, prefix: str, keys: Iterable[str]) -> dict[str, bytes]:
+        """Read objects below a prefix."""
+        client = self.server.client()
+        return {key: client.get_object(Bucket=BUCKET, Key=f"{prefix}/{key}")["Body"].read() for key in keys}
 
     def clear(self, prefix: str) -> None:
         """Remove everything below a prefix."""
