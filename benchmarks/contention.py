@@ -12,13 +12,14 @@ import argparse
 import heapq
 import random
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
 from statistics import median
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from greenlet import greenlet
 
@@ -27,9 +28,15 @@ from pypiprivate.artifact import Artifact
 from pypiprivate.publish import publish
 from pypiprivate.storage.base import Entry, Sent, Stat, Storage, Stored
 from pypiprivate.storage.memory import MemoryStorage
-from tests.builders import make_wheel
+from tests.builders import make_sdist, make_wheel
 
 T = TypeVar("T")
+
+#: What one command publishes.
+Release: TypeAlias = tuple[Artifact, ...]
+
+CROWDS = (1, 2, 4, 8, 16, 32, 64, 128)
+RATES = (1, 2, 4, 8, 12, 16)
 
 
 class Clock:
@@ -84,51 +91,54 @@ class Clock:
 class Distant:
     """A storage so many seconds away, there and back; what it does takes no time.
 
-    :ivar requests: so far.
+    :ivar requests: so far, as a bucket calls them.
     """
 
     inner: Storage
     clock: Clock
     latency: float
-    requests: int = 0
-    # A store that was seen to honour conditions.
-    conditional: bool = False
+    requests: Counter[str] = field(default_factory=Counter)
 
     @property
     def location(self) -> str:
         """See :attr:`.Storage.location`."""
         return self.inner.location
 
+    @property
+    def conditional(self) -> bool:
+        """See :attr:`.Storage.conditional`."""
+        return self.inner.conditional
+
     def get(self, key: str) -> Stored | None:
         """See :meth:`.Storage.get`."""
-        return self._far(lambda: self.inner.get(key))
+        return self._far("GET", lambda: self.inner.get(key))
 
     def swap(self, key: str, body: bytes, *, replacing: Stored | None, content_type: str) -> None:
         """See :meth:`.Storage.swap`."""
-        self._far(lambda: self.inner.swap(key, body, replacing=replacing, content_type=content_type))
+        self._far("PUT", lambda: self.inner.swap(key, body, replacing=replacing, content_type=content_type))
 
     def store(self, key: str, body: bytes | Path, *, sha256: str, sent: Sent | None = None) -> None:
         """See :meth:`.Storage.store`."""
-        self._far(lambda: self.inner.store(key, body, sha256=sha256, sent=sent))
+        self._far("PUT", lambda: self.inner.store(key, body, sha256=sha256, sent=sent))
 
     def stat(self, key: str) -> Stat | None:
         """See :meth:`.Storage.stat`."""
-        return self._far(lambda: self.inner.stat(key))
+        return self._far("HEAD", lambda: self.inner.stat(key))
 
     def read(self, key: str) -> Iterator[bytes]:
         """See :meth:`.Storage.read`."""
-        return iter(self._far(lambda: list(self.inner.read(key))))
+        return iter(self._far("GET", lambda: list(self.inner.read(key))))
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """See :meth:`.Storage.list`."""
-        return iter(self._far(lambda: list(self.inner.list(prefix))))
+        return iter(self._far("LIST", lambda: list(self.inner.list(prefix))))
 
     def delete(self, key: str) -> None:
         """See :meth:`.Storage.delete`."""
-        self._far(lambda: self.inner.delete(key))
+        self._far("DELETE", lambda: self.inner.delete(key))
 
-    def _far(self, call: Callable[[], T]) -> T:
-        self.requests += 1
+    def _far(self, verb: str, call: Callable[[], T]) -> T:
+        self.requests[verb] += 1
         self.clock.sleep(self.latency / 2)
         try:
             return call()
@@ -146,7 +156,7 @@ class Crowd:
 
     waits: Sequence[float]
     seconds: float
-    requests: int
+    requests: Mapping[str, int]
 
     @property
     def rate(self) -> float:
@@ -156,22 +166,22 @@ class Crowd:
 
 @dataclass
 class Place:
-    """A repository in memory, some way off, to which one publish was made before."""
+    """A repository in memory, some way off."""
 
     latency: float
     clock: Clock = field(default_factory=Clock)
     storage: MemoryStorage = field(default_factory=MemoryStorage)
 
-    def crowd(self, releases: Sequence[Artifact], *, begins: Sequence[float] | None = None) -> Crowd:
+    def crowd(self, releases: Sequence[Release], *, begins: Sequence[float] | None = None) -> Crowd:
         """Publish each release by a publisher of its own.
 
         :param begins: seconds from now; all at once if None.
         """
         distant, waits = Distant(self.storage, self.clock, self.latency), list[float]()
 
-        def task(release: Artifact) -> None:
+        def task(release: Release) -> None:
             began = self.clock.now
-            publish([release], distant, sleep=self.clock.sleep, gather=self.clock.gather)
+            publish(release, distant, sleep=self.clock.sleep, gather=self.clock.gather)
             waits.append(self.clock.now - began)
 
         start = self.clock.now
@@ -180,15 +190,18 @@ class Place:
         return Crowd(waits, self.clock.run() - start, distant.requests)
 
 
-def releases(directory: Path, number: int, project: str = "demo", *, first: int = 0) -> list[Artifact]:
-    """Make a wheel of each of so many versions."""
-    return [artifact.read(make_wheel(directory, project, f"{version}.0")) for version in range(first, first + number)]
+def releases(directory: Path, number: int, project: str = "demo") -> list[Release]:
+    """Make so many releases, each of a wheel and a sdist."""
+    versions = (f"{number}.0" for number in range(number))
+    made = ((make_wheel(directory, project, version), make_sdist(directory, project, version)) for version in versions)
+    return [tuple(map(artifact.read, paths)) for paths in made]
 
 
-def established(latency: float, first: Artifact) -> Place:
-    """Return a repository with a project that is marked as listed, as any is after its second publish."""
+def settled(latency: float, before: Sequence[Release]) -> Place:
+    """Return a repository in which these were published, one after another: from the third on a project needs no root."""
     place = Place(latency)
-    place.crowd([first])
+    for release in before:
+        place.crowd([release])
     return place
 
 
@@ -196,37 +209,30 @@ def main(latency: float) -> None:
     """Print what a project's document and the root's bear."""
     random.seed(1)
     theory = 1 / latency
-    print(f"A request takes {latency * 1000:.0f} ms; in theory a document takes {theory:.1f} compare-and-swaps a second.\n")
+    print(f"A request takes {latency * 1000:.0f} ms; in theory a document takes {theory:.1f} compare-and-swaps a second.")
     with tempfile.TemporaryDirectory() as name:
-        every = releases(Path(name), 400)
-        print("publishers of one project, at once    seconds   a second   share   wait, median   longest   requests each")
-        for number in (1, 2, 4, 8, 16, 32, 64, 128):
-            _print(number, _crowd_of(latency, every, number), theory)
-        print("\nnew projects, at once                 seconds   a second   share   wait, median   longest   requests each")
-        for number in (1, 2, 4, 8, 16, 32, 64, 128):
-            new = [releases(Path(name), 1, f"project-{each}")[0] for each in range(number)]
-            _print(number, established(latency, every[0]).crowd(new), theory)
-        print("\nof one project, a second              seconds   a second   share   wait, median   longest   requests each")
-        for rate in (1, 2, 4, 8, 12, 16):
-            begins = [(each + random.random()) / rate for each in range(300)]
-            place = _listed(latency, every)
-            _print(rate, place.crowd(every[2:302], begins=begins), theory)
+        first, second, *others = releases(Path(name), 302)
+        _head("publishers of one project, at once")
+        for number in CROWDS:
+            _print(number, settled(latency, [first, second]).crowd(others[:number]), theory)
+        _head("publishers of a new project each")
+        new = [releases(Path(name), 1, f"project-{each}")[0] for each in range(max(CROWDS))]
+        for number in CROWDS:
+            _print(number, settled(latency, [first]).crowd(new[:number]), theory)
+        _head("publishes of one project a second")
+        for rate in RATES:
+            begins = [(each + random.random()) / rate for each in range(len(others))]
+            _print(rate, settled(latency, [first, second]).crowd(others, begins=begins), theory)
 
 
-def _crowd_of(latency: float, every: Sequence[Artifact], number: int) -> Crowd:
-    return _listed(latency, every).crowd(every[2 : 2 + number])
-
-
-def _listed(latency: float, every: Sequence[Artifact]) -> Place:
-    place = established(latency, every[0])
-    place.crowd([every[1]])
-    return place
+def _head(title: str) -> None:
+    print(f"\n{title:36}  seconds  a second  share  wait, median  longest  requests each")
 
 
 def _print(number: int, crowd: Crowd, theory: float) -> None:
-    rates = f"{crowd.seconds:13.2f} {crowd.rate:10.1f} {crowd.rate / theory:7.2f}"
-    waits = f"{median(crowd.waits):14.2f} {max(crowd.waits):9.2f}"
-    print(f"{number:32} {rates} {waits} {crowd.requests / len(crowd.waits):15.1f}")
+    rates = f"{crowd.seconds:9.2f} {crowd.rate:9.1f} {crowd.rate / theory:6.2f}"
+    waits = f"{median(crowd.waits):13.2f} {max(crowd.waits):8.2f}"
+    print(f"{number:36} {rates} {waits} {sum(crowd.requests.values()) / len(crowd.waits):14.1f}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -139,12 +140,12 @@ class Field:
     @contextmanager
     def servers(self) -> Iterator[list[Peer]]:
         """Give twine before pypiserver and before devpi, each with a line of its own, until the end of the block."""
-        pool = self.home / "pypiserver"
-        pool.mkdir()
+        home = Path(tempfile.mkdtemp(prefix="servers-", dir=self.home))
+        (pool := home / "pool").mkdir()
         with ExitStack() as stack:
             pypi_server = pypiserver(self.installs.bin("pypiserver") / "pypi-server", pool)
             one = stack.enter_context(line(stack.enter_context(pypi_server)))
-            other = stack.enter_context(line(stack.enter_context(devpi(self.installs.bin("devpi"), self.home / "devpi"))))
+            other = stack.enter_context(line(stack.enter_context(devpi(self.installs.bin("devpi"), home / "devpi"))))
             yield [
                 Peer("twine to pypiserver", partial(_seed_pypiserver, pool), self._twine(one, ""), one),
                 Peer("twine to devpi", lambda _where, _count: None, self._twine(other, "/root/dev"), other),

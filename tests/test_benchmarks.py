@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import http.client
 import random
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,11 +14,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from benchmarks.contention import Clock, established, releases
+from benchmarks.contention import Clock, Place, releases, settled
 from benchmarks.proxy import Line, depth, line
 from benchmarks.report import Section, keep
 
+from .examples import ROOT
 from .repositories import check_at_rest, filenames
+
+VERBS = ("GET", "LIST", "PUT", "DELETE")
 
 # -- virtual time -------------------------------------------------------------------------------------------------------------
 
@@ -49,23 +53,32 @@ def test_calls_that_are_gathered_take_as_long_as_the_longest_and_keep_their_orde
     assert seen == [[3, 1, 2], []]
 
 
-def test_a_publish_to_a_project_that_is_listed_takes_four_round_trips_and_six_requests(tmp_path: Path) -> None:
+def test_the_requests_that_the_document_names_are_those_of_a_publish(tmp_path: Path) -> None:
     first, second, third = releases(tmp_path, 3)
-    place = established(1.0, first)
-    place.crowd([second])
-    crowd = place.crowd([third])
-    assert (crowd.seconds, crowd.requests) == (4.0, 6)  # look, store, record, page; a wheel has a sidecar
+    (other,) = releases(tmp_path, 1, "other")
+    place = Place(1.0)
+    found = {
+        "the first release of a repository": place.crowd([first]),
+        "the first release of a project": place.crowd([other]),
+        "the second": place.crowd([second]),
+        "any later one": place.crowd([third]),
+        "one that is there": place.crowd([third]),
+    }
+    (table,) = re.findall(r"^command +GET .*\n=.*\n((?:.+\n)+?)=", (ROOT / "docs/scale.rst").read_text("utf-8"), re.MULTILINE)
+    named = dict(re.split(" {2,}", line, maxsplit=1) for line in table.splitlines())
+    counted = {what: [*(crowd.requests.get(verb, 0) for verb in VERBS), crowd.seconds] for what, crowd in found.items()}
+    assert {what: [float(number) for number in numbers.split()] for what, numbers in named.items()} == counted
 
 
 def test_a_crowd_in_virtual_time_loses_nothing_and_is_the_same_each_time(tmp_path: Path) -> None:
     first, *others = releases(tmp_path, 9)
 
-    def crowd() -> tuple[float, int]:
+    def crowd() -> tuple[float, Mapping[str, int]]:
         random.seed(7)
-        place = established(0.03, first)
+        place = settled(0.03, [first])
         found = place.crowd(others)
         check_at_rest(place.storage)
-        assert filenames(place.storage, "demo") == sorted(release.filename for release in (first, *others))
+        assert filenames(place.storage, "demo") == sorted(file.filename for release in (first, *others) for file in release)
         return found.seconds, found.requests
 
     assert crowd() == crowd()
