@@ -1,6 +1,6 @@
 """How many publishers a document bears: the real code, on a store in memory that answers late, in virtual time.
 
-    python -m benchmarks.contention [--latency 0.03]
+    python -m benchmarks.contention [--latency 0.03] [--most 128]
 
 Nobody sleeps: a clock goes from one event to the next, so the figures are the protocol's alone, without any processor's work.
 Run it from the root of the checkout.
@@ -35,8 +35,8 @@ T = TypeVar("T")
 #: What one command publishes.
 Release: TypeAlias = tuple[Artifact, ...]
 
-CROWDS = (1, 2, 4, 8, 16, 32, 64, 128)
-RATES = (1, 2, 4, 8, 12, 16)
+#: Publishes a second.
+_RATES = (1, 2, 4, 8, 12, 16)
 
 
 class Clock:
@@ -205,22 +205,25 @@ def settled(latency: float, before: Sequence[Release]) -> Place:
     return place
 
 
-def main(latency: float) -> None:
-    """Print what a project's document and the root's bear."""
+def main(latency: float, most: int) -> None:
+    """Print what a project's document and the root's bear.
+
+    :param most: publishers in the largest crowd.
+    """
     random.seed(1)
-    theory = 1 / latency
+    theory, crowds = 1 / latency, [2**power for power in range(most.bit_length())]
     print(f"A request takes {latency * 1000:.0f} ms; in theory a document takes {theory:.1f} compare-and-swaps a second.")
     with tempfile.TemporaryDirectory() as name:
-        first, second, *others = releases(Path(name), 302)
+        first, second, *others = releases(Path(name), 2 + 2 * most)
         _head("publishers of one project, at once")
-        for number in CROWDS:
+        for number in crowds:
             _print(number, settled(latency, [first, second]).crowd(others[:number]), theory)
         _head("publishers of a new project each")
-        new = [releases(Path(name), 1, f"project-{each}")[0] for each in range(max(CROWDS))]
-        for number in CROWDS:
+        new = [releases(Path(name), 1, f"project-{each}")[0] for each in range(most)]
+        for number in crowds:
             _print(number, settled(latency, [first]).crowd(new[:number]), theory)
         _head("publishes of one project a second")
-        for rate in RATES:
+        for rate in _RATES:
             begins = [(each + random.random()) / rate for each in range(len(others))]
             _print(rate, settled(latency, [first, second]).crowd(others, begins=begins), theory)
 
@@ -238,4 +241,5 @@ def _print(number: int, crowd: Crowd, theory: float) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--latency", type=float, default=0.03, help="seconds that a request takes (default: 0.03)")
-    main(parser.parse_args().latency)
+    parser.add_argument("--most", type=int, default=128, help="publishers in the largest crowd, a power of two (default: 128)")
+    main(**vars(parser.parse_args()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import random
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,8 +19,9 @@ from benchmarks.contention import Clock, Place, releases, settled
 from benchmarks.proxy import Line, depth, line
 from benchmarks.report import Section, keep
 
-from .examples import ROOT
+from .examples import ROOT, environment, run
 from .repositories import check_at_rest, filenames
+from .web import code_blocks
 
 VERBS = ("GET", "LIST", "PUT", "DELETE")
 
@@ -68,6 +70,17 @@ def test_the_requests_that_the_document_names_are_those_of_a_publish(tmp_path: P
     named = dict(re.split(" {2,}", line, maxsplit=1) for line in table.splitlines())
     counted = {what: [*(crowd.requests.get(verb, 0) for verb in VERBS), crowd.seconds] for what, crowd in found.items()}
     assert {what: [float(number) for number in numbers.split()] for what, numbers in named.items()} == counted
+
+
+def test_the_simulation_runs_as_it_is_shown() -> None:
+    (shown,) = code_blocks("console", ROOT / "docs/scale.rst")
+    command, *output = shown.splitlines()
+    assert command == "$ python -m benchmarks.contention"
+    said = run([sys.executable, *command.split()[2:], "--most", "1"], env=environment(ROOT), cwd=ROOT)
+    # Alone, nothing is left to chance.
+    assert [line for line in output if re.match(" +1 ", line)][:2] == [
+        line for line in said.splitlines() if line[:37].strip() == "1"
+    ][:2]
 
 
 def test_a_crowd_in_virtual_time_loses_nothing_and_is_the_same_each_time(tmp_path: Path) -> None:
