@@ -16,11 +16,12 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
+from .contest import Bench
 from .installs import ROOT, Installs
 from .peers import field
 from .proxy import LATENCY
 from .report import Section, keep
-from .scenarios import SCENARIOS, Bench
+from .scenarios import SCENARIOS
 
 RESULTS = ROOT / "benchmarks/RESULTS.md"
 

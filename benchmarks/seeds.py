@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from pypiprivate import pages as html
 from pypiprivate import simple
 from pypiprivate.model import File, Project, ProjectList, url_of
 
@@ -25,11 +26,11 @@ def ours(projects: int, files: int = 20, others: int = 2) -> dict[str, bytes]:
     :param files: of the project that is published to; the *others* have so many. Their bytes are not there.
     """
     root = ProjectList(serial=1).add(names(projects))
-    objects = {simple.ROOT_RECORD: simple.root_to_json(root), simple.ROOT_PAGE: simple.root_to_html(root)}
+    objects = {simple.ROOT_RECORD: simple.root_to_json(root), simple.ROOT_PAGE: html.root_to_html(root)}
     for name in root.projects:
         project = _project(name, files if name == PROJECT else others)
         objects[simple.record_key(name)] = simple.project_to_json(project)
-        objects[simple.page_key(name)] = simple.project_to_html(project)
+        objects[simple.page_key(name)] = html.project_to_html(project)
     return objects
 
 
