@@ -36,14 +36,15 @@ class Installs:
 
     def __init__(self, home: Path) -> None:
         self._home = home
+        self._has_ours = False
 
     def bin(self, name: str) -> Path:
         """Return where the programs of a peer are, of ``plain`` (setuptools alone), or of ``pypiprivate`` (this checkout)."""
         venv = self._home / name
         if name == "pypiprivate":
-            if not hasattr(self, "_ours"):
-                self._ours = venv
+            if not self._has_ours:
                 _make(venv, [["setuptools", "wheel", _copy(self._home / "source")]])
+                self._has_ours = True
         elif _stamp(venv) != _PEERS[name]:
             _make(venv, _PEERS[name])
             (venv / "installed.json").write_text(json.dumps(_PEERS[name]), "utf-8")

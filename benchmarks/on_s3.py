@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
+from urllib.parse import urlsplit
 
 from tests.builders import make_wheel, record_of, wheel_files
 from tests.processes import at_once, build, in_bucket
@@ -167,7 +168,7 @@ def crowd(bench: Bench) -> Section:
     field = bench.field
     home = field.home / "crowd"
     place = in_bucket(Server(field.line.url), home)()
-    field.store.fill(place.storage.location.split("/")[3].split("?")[0], seeds.ours(10))
+    field.store.fill(urlsplit(place.url).path.strip("/"), seeds.ours(10))
     releases = [build(home / "dist", f"2.{number}") for number in range(CROWD + 1)]
     at_once(place, [releases.pop()])
     field.line.traffic()

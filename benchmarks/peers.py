@@ -75,7 +75,7 @@ class Field:
 
     def floor(self) -> Peer:
         """Return the bare script over boto3."""
-        return Peer("floor", lambda where, count: self.store.fill(where, seeds.floor(count)), self._floor, self.line)
+        return Peer("floor", lambda where, _count: self.store.fill(where, seeds.floor()), self._floor, self.line)
 
     def _floor(self, where: str, dist: Path) -> Command:
         python, script = self.installs.bin("pypiprivate") / "python", ROOT / "benchmarks/floor.py"

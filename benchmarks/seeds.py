@@ -34,10 +34,10 @@ def ours(projects: int, files: int = 20, others: int = 2) -> dict[str, bytes]:
     return objects
 
 
-def floor(projects: int) -> dict[str, bytes]:
+def floor() -> dict[str, bytes]:
     """Return the one index that the floor reads and writes."""
     index = {"files": [{"filename": name, "url": name} for name in _filenames(PROJECT, 20)]}
-    return {f"{PROJECT}/index.json": json.dumps(index).encode()} if projects else {}
+    return {f"{PROJECT}/index.json": json.dumps(index).encode()}
 
 
 def pages(projects: int) -> dict[str, bytes]:

@@ -114,7 +114,7 @@ def _started(command: list[str | Path], port: int, home: Path) -> Iterator[None]
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=_environment(home), stdout=output, stderr=output)
     try:
-        await_port(process, port, log)
+        await_port(process, port, log, seconds=120)
         yield
     finally:
         process.terminate()

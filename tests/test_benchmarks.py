@@ -15,9 +15,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from benchmarks import seeds
 from benchmarks.contention import Clock, Place, releases, settled
 from benchmarks.proxy import Line, depth, line
 from benchmarks.report import Section, keep
+from benchmarks.timing import Command, Contestant, in_turns, measured
+from pypiprivate.findings import Depth
+from pypiprivate.simple import HTML_TYPE, JSON_TYPE
+from pypiprivate.storage.memory import MemoryStorage
+from pypiprivate.verify import verify
 
 from .examples import ROOT, environment, run
 from .repositories import check_at_rest, filenames
@@ -95,6 +101,47 @@ def test_a_crowd_in_virtual_time_loses_nothing_and_is_the_same_each_time(tmp_pat
         return found.seconds, found.requests
 
     assert crowd() == crowd()
+
+
+# -- whole processes, and what they find --------------------------------------------------------------------------------------
+
+
+def test_a_process_is_measured_with_its_children(tmp_path: Path) -> None:
+    work = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'x = bytearray(50_000_000)'], check=True)"
+    run = measured(Command(Path(sys.executable), ("-c", work), environment(tmp_path), tmp_path))
+    assert run.cpu > 0
+    assert run.wall > 0
+    assert 50_000_000 < run.peak < 100_000_000
+
+
+def test_a_process_that_fails_ends_the_benchmark_with_what_it_said(tmp_path: Path) -> None:
+    command = Command(Path(sys.executable), ("-c", "raise SystemExit('no such bucket')"), environment(tmp_path), tmp_path)
+    with pytest.raises(SystemExit, match="no such bucket"):
+        measured(command)
+
+
+def test_contestants_take_turns(tmp_path: Path) -> None:
+    turns: list[str] = []
+
+    def contestant(name: str) -> Contestant:
+        command = Command(Path(sys.executable), ("-S", "-c", "pass"), environment(tmp_path), tmp_path)
+
+        def prepare() -> Command:
+            turns.append(name)
+            return command
+
+        return Contestant(name, prepare)
+
+    results = in_turns([contestant("A"), contestant("B")], 2)
+    assert turns == ["A", "B"] * 3
+    assert {name: len(result.runs) for name, result in results.items()} == {"A": 2, "B": 2}
+
+
+def test_what_a_publish_finds_is_sound() -> None:
+    storage = MemoryStorage()
+    for key, body in seeds.ours(3).items():
+        storage.swap(key, body, replacing=None, content_type=JSON_TYPE if key.endswith(".json") else HTML_TYPE)
+    assert verify(storage, depth=Depth.DOCUMENTS).findings == ()
 
 
 # -- the line that counts -----------------------------------------------------------------------------------------------------
