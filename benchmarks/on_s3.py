@@ -188,8 +188,8 @@ def crowd(bench: Bench) -> Section:
     ]
     head = ["publishers", "wall, s", "a second", "in theory", "share", "retries, median", "most", "requests each"]
     lines = [
-        "Publishers of one project, each with a release of its own; they begin at one moment, when artifacts are read and the",
-        "client is there. In theory a document takes one compare-and-swap in the time that a request takes. All of them share",
+        "Publishers of one project, each with a release of its own; they begin at one moment, when the client is",
+        "there. In theory a document takes one compare-and-swap in the time that a request takes. All of them share",
         "this machine's processors; `python -m benchmarks.contention` has the figures without these.",
         "",
         *rows(head, [row]),
