@@ -7,7 +7,7 @@ TESTS ?= tests
 WORKERS ?= 2
 
 .NOTPARALLEL:
-.PHONY: demo test proof lint docs dist clean
+.PHONY: demo test proof bench lint docs dist clean
 
 DEMO = build/demo
 PUBLISHER = $(DEMO)/publisher/bin
@@ -46,6 +46,11 @@ proof: $(VENV)/test
 	PROOF=full PROOF_FIGURES=$(abspath build/figures.json) \
 	    $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PROOFS:%=tests/test_%.py)
 	$(BIN)/python docs/figures.py build/figures.json docs/proof-figures.rst
+
+# Beside the peers, which come from the package registry: a quarter of an hour on a machine that does nothing else. Some
+# scenarios only: make bench SCENARIOS=small,again ; a wheel of 2 GB: make bench SCENARIOS=big BENCH='--big 2000'
+bench: $(VENV)/test
+	$(BIN)/python -m benchmarks $(SCENARIOS:%=--scenarios %) $(BENCH)
 
 lint: $(VENV)/test $(VENV)/lint
 	$(BIN)/ruff check

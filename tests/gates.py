@@ -1,7 +1,7 @@
 """A storage plug-in for tests: the built-in backends, held at a gate and able to strike their own process.
 
 The program is run as it is. It is told to use ``gated-file:///PATH`` or ``gated-s3://BUCKET/PREFIX`` instead of ``file`` or
-``s3``; what is stored is the same. Once its artifacts are read and its storage is open, it says ``ready`` on standard output
+``s3``; what is stored is the same. Once its storage is open, be it while artifacts are read, it says ``ready`` on standard output
 and waits for a line on standard input (or its end), so that a crowd begins at one moment and a delay counts from there.
 ``STRIKE=SIGNAL:N`` in the environment lets it send itself that signal after its N-th operation on the storage.
 """
@@ -9,7 +9,6 @@ and waits for a line on standard input (or its end), so that a crowd begins at o
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,6 +22,9 @@ from .repositories import Observed
 
 _operations = count(1)
 
+# A shell that runs the tests in the background lets its children ignore Ctrl-C; only a main thread can mend that.
+_AT_START = "import signal\n\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
 
 def _gated(backend: Backend) -> Backend:
     opened = partial(_open, backend)
@@ -31,8 +33,6 @@ def _gated(backend: Backend) -> Backend:
 
 def _open(backend: Backend, options: Mapping[str, str]) -> Storage:
     storage = Observed(backend.open(options), after=_strike)
-    # A shell that runs the tests in the background lets its children ignore Ctrl-C.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     print("ready", flush=True)  # noqa: T201  this is its interface
     sys.stdin.readline()
     return storage
@@ -51,6 +51,7 @@ def install(site: Path) -> None:
     """Write into *site*, a directory of ``sys.path``, that this is a plug-in."""
     about = site / "gates-1.0.dist-info"
     about.mkdir(parents=True)
+    (site / "sitecustomize.py").write_text(_AT_START)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: gates\nVersion: 1.0\n")
     entries = [f"{backend.type} = {__name__}:{name}" for name, backend in (("LOCAL", LOCAL), ("S3", S3))]
     (about / "entry_points.txt").write_text("\n".join(["[pypiprivate.storage]", *entries, ""]))

@@ -77,7 +77,7 @@ def seaweedfs(directory: Path) -> Iterator[Server]:
         -volume.max=100 -master.volumeSizeLimitMB=64 -master.volumePreallocate=false
     """
     with running(command.split(), directory=directory, port=s3) as url:
-        yield _with_bucket(Server(url))
+        yield with_bucket(Server(url))
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def moto(directory: Path) -> Iterator[Server]:
     """Run moto, which honours conditions, believes every signature, and is not safe under many requests at once."""
     (port,) = free_ports(1)
     with running(["moto_server", "-H", "127.0.0.1", "-p", f"{port}"], directory=directory, port=port) as url:
-        yield _with_bucket(Server(url))
+        yield with_bucket(Server(url))
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def juicefs(directory: Path) -> Iterator[Server]:
     """
     environ = {"MINIO_ROOT_USER": ADMIN[0], "MINIO_ROOT_PASSWORD": ADMIN[1]}
     with running(command.split(), directory=directory, port=port, environ=environ) as url:
-        yield _with_bucket(Server(url))
+        yield with_bucket(Server(url))
 
 
 @contextmanager
@@ -169,7 +169,9 @@ _IDENTITIES = [
 ]
 
 
-def _with_bucket(server: Server) -> Server:
+def with_bucket(server: Server) -> Server:
+    """Make :data:`BUCKET` on a server that has just begun to answer, and wait until it can be written to."""
+
     def made() -> bool:
         with suppress(ClientError, BotoCoreError):  # a server that answers need not be ready to write
             client.create_bucket(Bucket=BUCKET)
