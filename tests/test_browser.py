@@ -222,6 +222,15 @@ def test_a_project_is_found_and_opened_by_keyboard_alone(browser: Browser, site:
         assert seen.rows() == ["demo", "other"]
 
 
+def test_pages_work_from_a_disk_too(browser: Browser, index: Path) -> None:
+    root = f"{(index / 'index.html').as_uri()}?"
+    with opened(browser, (index / "demo/index.html").as_uri(), asks={root}) as seen:
+        assert seen.page.locator("pre").nth(1).inner_text() == f"pip install --index-url {index.as_uri()}/ demo"
+        seen.page.get_by_role("button", name="All projects").click()
+        seen.page.wait_for_url(root)
+        assert seen.rows() == ["demo", "other"]
+
+
 @pytest.mark.parametrize("command", [0, 1], ids=["uv", "pip"])
 def test_how_to_install_is_copied_and_works(browser: Browser, index: Path, tmp_path: Path, command: int) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.10"\n', "utf-8")
