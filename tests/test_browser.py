@@ -20,7 +20,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Dialog, Page, Request, Route, sync_playwright
 
-from pypiprivate import artifact, edits, pages, serve
+from pypiprivate import artifact, edits, news, pages, serve
 from pypiprivate.amend import amend
 from pypiprivate.edits import Target
 from pypiprivate.model import File, Project, ProjectList, Status
@@ -32,6 +32,7 @@ from .builders import make_sdist, make_wheel
 from .examples import environment, run
 from .served import USER, USERS
 from .test_pages import PAIR, released
+from .test_readmes import HOSTILE
 from .test_untrusted import ATTACKS
 from .web import by_recipe, http_server
 
@@ -375,6 +376,45 @@ def test_hostile_metadata_do_nothing(browser: Browser, tmp_path: Path) -> None:
         assert seen.page.locator("tbody a").all_text_contents() == [file.filename for file in files]
         seen.page.get_by_label("Search").fill("javascript:alert(1)")
         assert set(seen.page.evaluate("[...document.links].map((link) => link.protocol)")) <= {"http:", "https:", "file:"}
+
+
+# -- READMEs and news ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve a project with a README, and what is new, by the recipe for nginx."""
+    home = tmp_path_factory.mktemp("described")
+    storage = open_storage("local-filesystem", {"base_path": str(home / "simple")})
+    text, headers = f"# Hello\n\n[more](#hello)\n{HOSTILE}", {"Description-Content-Type": "text/markdown"}
+    publish([artifact.read(make_wheel(home, "demo", "1.0", headers=headers, description=text))], storage)
+    news.renew(storage)
+    (home / "users").write_text(USERS, "utf-8")
+    place = Place("local-filesystem", {"base_path": str(home / "simple")})
+    with by_recipe("nginx", place, home, users=str(home / "users")) as url:
+        yield url
+
+
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+def test_a_readme_is_shown_in_a_frame_where_nothing_runs_and_nothing_is_fetched(
+    browser: Browser, described: str, color_scheme: str
+) -> None:
+    with opened(browser, f"{described}demo/", color_scheme=color_scheme, **WHO) as seen:
+        frame = seen.page.frame_locator("iframe")
+        assert frame.locator("h1").first.inner_text() == "Hello"
+        (readme,) = (url for url in seen.asked if url != f"{described}demo/")
+        assert readme.endswith("demo-1.0-py3-none-any.whl.readme.html")
+        assert seen.told == []
+        assert Axe().run(seen.page, options=AXE).response["violations"] == []
+
+
+def test_the_root_leads_to_the_news_and_these_to_projects(browser: Browser, described: str) -> None:
+    asks = {f"{described}news.html", f"{described}news.html?", f"{described}demo/"}
+    with opened(browser, described, asks=asks, **WHO) as seen:
+        seen.page.get_by_role("button", name="Newest releases").click()
+        assert seen.page.locator("h1").inner_text() == "Newest releases"
+        assert Axe().run(seen.page, options=AXE).response["violations"] == []
+        assert seen.page.get_by_role("link", name="demo").get_attribute("href") == "demo/"
 
 
 # -- many ---------------------------------------------------------------------------------------------------------------------
