@@ -45,7 +45,7 @@ _AHEAD = 4
 #: Seconds after which a contended document is given up.
 PATIENCE = 120.0
 # A pause is drawn from zero to a bound that grows from the first to the second of these (seconds).
-_PAUSES = (0.02, 1.0)
+_PAUSES = (0.05, 0.2)
 _LOST = "Nothing was written. Restore it from a backup or a bucket version; pypi-private verify says what to do if there is none."
 #: To a directory, or the page in it, on the same server.
 _PROJECT_LINK = re.compile(

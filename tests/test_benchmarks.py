@@ -103,6 +103,13 @@ def test_a_crowd_in_virtual_time_loses_nothing_and_is_the_same_each_time(tmp_pat
     assert crowd() == crowd()
 
 
+@pytest.mark.parametrize("latency", [0.03, 0.1])
+def test_thirty_two_publishers_of_one_project_reach_half_of_what_a_document_bears(tmp_path: Path, latency: float) -> None:
+    random.seed(1)
+    first, second, *others = releases(tmp_path, 34)
+    assert settled(latency, [first, second]).crowd(others).rate >= 0.5 / latency
+
+
 # -- whole processes, and what they find --------------------------------------------------------------------------------------
 
 
