@@ -16,7 +16,7 @@ from . import browse
 from .edits import Edit
 from .errors import NotPublished, Unreadable, UnsupportedIndex, raised
 from .index import Gather, Index, concurrently, singly
-from .model import README_SUFFIX, File, Project
+from .model import File, Project, readme_of
 from .storage.base import Storage
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ def remove(
     change = _amend(index, project, edit)
     if gone := _deleted_keys(change.after):
         stored = {entry.key.removeprefix(f"{project}/") for entry in storage.list(f"{project}/")}
-        readmes = [f"{key}{README_SUFFIX}" for key in gone]
+        readmes = [readme_of(key) for key in gone]
         _delete(index, [f"{project}/{key}" for key in readmes if key in stored])
         discard(index, project, [key for key in gone if key in stored or f"{key}.metadata" in stored])
     return change

@@ -18,7 +18,7 @@ from . import adopt, artifact, documents, simple
 from .documents import Document, Record
 from .errors import StorageError
 from .findings import Depth, Finding, Kind
-from .model import README_SUFFIX, File
+from .model import File, readme_of
 from .readme import Description
 from .storage.base import IMMUTABLE, MUTABLE, OCTETS, Entry, Headers, Stat, Storage, Stored, slash_pages
 
@@ -136,7 +136,7 @@ def of_file(storage: Storage, project: str, file: File, depth: Depth) -> Iterato
     if announces_sidecar(file):
         yield from _of_sidecar(f"{key}.metadata", file, sidecar)
     if file.readme:
-        yield from _of_readme(f"{key}{README_SUFFIX}", storage)
+        yield from _of_readme(readme_of(key), storage)
     if found and found.size == file.size and depth is Depth.BYTES:
         yield from _of_bytes(storage, project, file, Entry(key, found.size, found.modified), sidecar)
 

@@ -12,13 +12,11 @@ from typing import Any
 
 from . import simple
 from .index import Stream
-from .model import README_SUFFIX, Project, Used, timestamp
+from .model import Project, Used, described_by, timestamp
 from .storage.base import Entry, Storage
 
 #: A key that says its bytes, relative to its project's directory.
 _BY_CONTENT = re.compile(r"[0-9a-f]{32}(-[0-9]+)?/[^/]+\Z")
-#: What lies beside an artifact shares its fate.
-_COMPANIONS = (".metadata", README_SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,9 @@ def is_by_content(project: str, entry: Entry) -> bool:
 
 
 def _artifact(project: str, entry: Entry) -> str:
+    """The key of the artifact itself: what is beside it shares its fate."""
     key = entry.key.removeprefix(f"{project}/")
-    return next((key.removesuffix(ending) for ending in _COMPANIONS if key.endswith(ending)), key)
+    return described_by(key) or key.removesuffix(".metadata")
 
 
 def _leftover(key: str, entry: Entry, given_up: dict[str, str]) -> Leftover:

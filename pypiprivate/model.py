@@ -22,8 +22,7 @@ from packaging.version import Version
 from .errors import ArtifactDeleted, ArtifactExists, ProjectClosed
 from .filenames import Identity, parse_filename
 
-#: A file's README lies beside it, under its key with this at the end.
-README_SUFFIX = ".readme.html"
+_README = re.compile(r"(?P<directory>.+)/\.readme/(?P<filename>[^/]+)\.html\Z")
 #: Forms of a slash page, which lies where the URL of its directory leads; ``off``: there was one.
 SLASH_PAGES = ("html", "json", "off")
 
@@ -94,6 +93,21 @@ def _identity(filename: str, project: str) -> Identity | str:
         return parse_filename(filename, project)
     except ValueError:
         return filename.casefold()
+
+
+def readme_of(place: str) -> str:
+    """Return where the README of a file lies that lies at *place*, be that a key or a URL.
+
+    A directory whose name begins with a dot is nobody's who lists an index: no anchor of a page leads there.
+    """
+    directory, _, filename = place.rpartition("/")
+    return f"{directory}/.readme/{filename}.html"
+
+
+def described_by(key: str) -> str | None:
+    """Return the key of the file whose README would lie under *key*; None where no README lies."""
+    match = _README.match(key)
+    return f"{match['directory']}/{match['filename']}" if match else None
 
 
 def url_of(key: str) -> str:

@@ -16,7 +16,7 @@ from pkgutil import get_data
 from urllib.parse import quote
 
 from .filenames import SDIST_KINDS
-from .model import README_SUFFIX, File, Project, ProjectList, Status
+from .model import File, Project, ProjectList, Status, readme_of
 from .releases import Release, newest_of, releases_of
 
 _SERIAL = re.compile(rb'<meta name="pypiprivate:serial" content="([0-9]{1,18})">')
@@ -161,7 +161,7 @@ def _readme(project: Project) -> str:
         return ""
     # Of two files of one release the wheel's.
     file = max(release.files, key=lambda file: file.filename.endswith(".whl"))
-    title, source = escape(f"README of {project.name} {release.version}"), escape(_inert(file.url) + README_SUFFIX)
+    title, source = escape(f"README of {project.name} {release.version}"), escape(readme_of(_inert(file.url)))
     return (
         "<details open><summary>README</summary>"
         '<iframe sandbox="allow-popups allow-popups-to-escape-sandbox" loading="lazy" '

@@ -21,7 +21,7 @@ from .edits import Target
 from .errors import NotPublished, StorageError
 from .filenames import Identity, parse_filename
 from .index import Gather, Index, concurrently
-from .model import README_SUFFIX, File, Project, url_of
+from .model import File, Project, readme_of, url_of
 from .storage.base import Sent, Storage
 
 #: Key of a file in a record: when it was first uploaded, to where it was promoted from.
@@ -152,7 +152,7 @@ def _published(origin: Storage, project: str, file: File) -> Published:
     _check_specifier(origin, project, file)
     key = f"{project}/{file.key}"
     _check_there(origin, key, file)
-    page = origin.get(f"{key}{README_SUFFIX}") if file.readme else None
+    page = origin.get(readme_of(key)) if file.readme else None
     identity, metadata = parse_filename(file.filename, project), _sidecar(origin, key, file)
     return Published(origin, project, key, file, identity, metadata, page.body if page else None)
 

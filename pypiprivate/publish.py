@@ -27,7 +27,7 @@ from .artifact import Artifact
 from .errors import ArtifactError, PublishRefused
 from .filenames import Identity
 from .index import Gather, Index, concurrently
-from .model import README_SUFFIX, Deleted, Existing, File, Outcome, Project, timestamp
+from .model import Deleted, Existing, File, Outcome, Project, readme_of, timestamp
 from .storage.base import Sent, Storage
 
 log = logging.getLogger(__name__)
@@ -291,7 +291,7 @@ class _Command:
         if entry.artifact.metadata is not None:
             puts.append(partial(self._put_sidecar, f"{key}.metadata", entry.artifact.metadata))
         if entry.file.readme and entry.artifact.readme:
-            puts.append(partial(self._put_readme, f"{key}{README_SUFFIX}", entry.artifact.readme))
+            puts.append(partial(self._put_readme, readme_of(key), entry.artifact.readme))
         return puts
 
     def _put_artifact(self, key: str, artifact: Offer) -> None:

@@ -24,7 +24,7 @@ KINDS = r"(whl|tar\.gz|zip|tar\.bz2|tar\.xz|tar|tgz|tbz)"
 RELEASE_FILE = rf"[A-Za-z0-9][A-Za-z0-9._+!-]{{0,254}}\.{KINDS}"
 FILENAME = rf"{RELEASE_FILE}(\.metadata)?"
 #: Pages and their other forms: of the index, of a project, the READMEs beside files, and what is new.
-DOCUMENT = rf"({PROJECT}/)?index\.(html|json)|{PROJECT}/{DIGEST}/{RELEASE_FILE}\.readme\.html|news\.(html|xml)"
+DOCUMENT = rf"({PROJECT}/)?index\.(html|json)|{PROJECT}/{DIGEST}/\.readme/{RELEASE_FILE}\.html|news\.(html|xml)"
 #: Any spelling of a project's name (PEP 503).
 NAME = "[A-Za-z0-9]([A-Za-z0-9._-]{0,254}[A-Za-z0-9])?"
 #: A page fetches nothing, and is shown in nobody's frame but ours. What is inline may run here, because a page says itself, in a

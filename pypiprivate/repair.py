@@ -20,7 +20,7 @@ from .errors import UnsupportedIndex
 from .findings import MENDABLE, Counted, Depth, Finding, Kind, Report, silently
 from .index import Index, Stream, in_turn, singly
 from .inspection import README_HEADERS, RECORD_HEADERS, Read, headers_of, is_announced, key_of, read_back
-from .model import README_SUFFIX, File, Project, ProjectList
+from .model import File, Project, ProjectList, described_by
 from .storage.base import Entry, Storage, Stored, slash_pages
 from .verify import State, Tally, counting, examine, examine_root
 
@@ -131,7 +131,7 @@ def _mend_headers(index: Index, name: str, documents: Iterable[Document[Record]]
     known = {document.name: (document.key, headers_of(document)) for document in documents}
     if name.rpartition("/")[2] == simple.ROOT_RECORD:
         known[name] = (name, RECORD_HEADERS)
-    if name.endswith(README_SUFFIX):
+    if described_by(name):
         known[name] = (name, README_HEADERS)
     if name in known:
         index.relabel(*known[name])
@@ -152,7 +152,7 @@ def _mend_sidecar(storage: Storage, project: Project, key: str) -> bool:
 
 def _mend_readme(index: Index, project: Project, key: str) -> bool:
     """From the file itself, where its bytes are the listed ones; of one without a description the record says none any more."""
-    file, read = _read_listed(index.storage, project, key.removesuffix(README_SUFFIX))
+    file, read = _read_listed(index.storage, project, described_by(key) or "")
     if read is None:
         return False
     if read.description:

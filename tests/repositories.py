@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pypiprivate import pages, simple
 from pypiprivate.errors import Conflict, StorageError
-from pypiprivate.model import Project, ProjectList
+from pypiprivate.model import Project, ProjectList, readme_of
 from pypiprivate.storage.base import Entry, Sent, Stat, Storage, Stored
 from pypiprivate.storage.memory import MemoryStorage
 
@@ -179,7 +179,7 @@ def check_never_torn(storage: Storage) -> None:
                 if isinstance(file.core_metadata, dict):
                     sidecar = objects[f"{project}/{file.key}.metadata"]
                     assert hashlib.sha256(sidecar).hexdigest() == file.core_metadata["sha256"]
-                assert not file.readme or objects[f"{project}/{file.key}.readme.html"].endswith(b"</html>\n")
+                assert not file.readme or objects[readme_of(f"{project}/{file.key}")].endswith(b"</html>\n")
         if key.endswith("/index.html") and pages.page_serial(body) is not None:
             project = key.removesuffix("/index.html")
             assert (pages.page_serial(body) or 0) <= record(storage, project).serial
@@ -205,7 +205,7 @@ def orphans(storage: Storage) -> list[str]:
             named |= {key, f"{project}/index.html"}
             for file in record(storage, project).files:
                 named |= {f"{project}/{file.key}", f"{project}/{file.key}.metadata"}
-                named |= {f"{project}/{file.key}.readme.html"} if file.readme else set()
+                named |= {readme_of(f"{project}/{file.key}")} if file.readme else set()
     return [key for key in snapshot(storage) if key not in named]
 
 

@@ -27,7 +27,7 @@ from greenlet import greenlet
 
 from pypiprivate import documents, simple
 from pypiprivate.errors import Conflict, PypiPrivateError, StorageError
-from pypiprivate.model import README_SUFFIX, Project, Used
+from pypiprivate.model import Project, Used, described_by, readme_of
 from pypiprivate.storage.base import Entry, Sent, Stat, Storage, Stored
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -524,7 +524,7 @@ def tears(objects: Objects) -> Iterator[str]:
         project = record_of(key, objects[key].body)
         for file in project.held_files:
             yield from _torn_file(objects, f"{project.name}/{file.key}", file.sha256, file.core_metadata)
-            if file.readme and f"{project.name}/{file.key}{README_SUFFIX}" not in objects:
+            if file.readme and readme_of(f"{project.name}/{file.key}") not in objects:
                 yield f"the README of {project.name}/{file.key} is not there"
         for page in (simple.page_key(project.name), simple.slash_key(project.name)):
             yield from _torn_page(objects, project, objects.get(page))
@@ -567,7 +567,7 @@ def broken_by_step(before: Objects, after: Objects) -> str | None:
         changed = after.get(key)
         if changed is found:
             continue
-        is_document = key.endswith(".json") or (is_page(key) and not key.endswith(README_SUFFIX))
+        is_document = key.endswith(".json") or (is_page(key) and not described_by(key))
         if changed is None and is_document and not _was_given_up(key, after):
             return f"{key} disappeared"
         if key.endswith("/index.json") and changed and (reason := _broken_record(key, found.body, changed.body)):

@@ -403,7 +403,7 @@ def test_a_readme_is_shown_in_a_frame_where_nothing_runs_and_nothing_is_fetched(
         frame = seen.page.frame_locator("iframe")
         assert frame.locator("h1").first.inner_text() == "Hello"
         (readme,) = (url for url in seen.asked if url != f"{described}demo/")
-        assert readme.endswith("demo-1.0-py3-none-any.whl.readme.html")
+        assert readme.endswith("/.readme/demo-1.0-py3-none-any.whl.html")
         assert seen.told == []
         assert Axe().run(seen.page, options=AXE).response["violations"] == []
 

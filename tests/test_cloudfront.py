@@ -26,6 +26,7 @@ import yaml
 
 from pypiprivate import open_repository, recipe
 from pypiprivate.errors import ConfigError
+from pypiprivate.model import readme_of
 
 from .builders import make_sdist, make_wheel
 from .environments import Environments
@@ -195,7 +196,8 @@ def pages() -> Iterator[Case]:
     yield Case("/simple/index.html", "/simple/index.html")
     yield Case("/simple/news.html", "/simple/news.html", accept=BROWSER)
     yield Case("/simple/news.xml", "/simple/news.xml")
-    yield Case(f"/simple/{WHEEL}.readme.html", f"/simple/{WHEEL}.readme.html", accept=BROWSER)
+    readme = readme_of(f"/simple/{WHEEL}")
+    yield Case(readme, readme, accept=BROWSER)
     several = {"headers": {"accept": {"value": JSON, "multiValue": [{"value": "text/html"}, {"value": JSON}]}}}
     several["headers"]["authorization"] = {"value": basic(*ALICE)}
     yield Case("/simple/", "/simple/index.json", more=several)
@@ -261,9 +263,12 @@ def hostile() -> Iterator[Case]:
     below += [
         f"Acme/{DIGEST}/a.whl",
         f"acme/{DIGEST}/b/a.whl",
-        "acme/a.whl.readme.html",
-        f"acme/{DIGEST}/a.readme.html",
-        f"acme/{DIGEST}/a.whl.readme.html.readme.html",
+        "acme/.readme/a.whl.html",
+        f"acme/{DIGEST}/.readme/a.html",
+        f"acme/{DIGEST}/.readme/a.whl",
+        f"acme/{DIGEST}/.readme/",
+        f"acme/{DIGEST}/.readme/.readme/a.whl.html",
+        f"acme/{DIGEST}/.other/a.whl.html",
         "acme/news.html",
         "acme/a%25.whl",
         "acme/a%2Fb.whl",

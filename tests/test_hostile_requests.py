@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from pypiprivate.model import readme_of
 from pypiprivate.recipe import Place
 
 from .served import HIDDEN, SECRET, USER, USERS, ask, basic, bucket, directory, files_of
@@ -64,7 +65,7 @@ def headers(
     return Row(raw, allowed, anonymous or frozenset({401}))
 
 
-WHEEL = "@WHEEL@"
+WHEEL, README = "@WHEEL@", "@README@"
 ROWS = {
     # What lies about.
     **{f"hidden {name}": get(f"/simple/{name}".replace(" ", "%20"), frozenset({404, 301})) for name in HIDDEN},
@@ -76,10 +77,10 @@ ROWS = {
     "error page by its name": get("/@error_html"),
     "internal name": get("/@elsewhere"),
     "directory of a file": get(f"/{WHEEL}/../"),
-    "README right in a project": get("/simple/demo/demo-1.0-py3-none-any.whl.readme.html"),
-    "README of nothing": get("/simple/demo/0123456789abcdef0123456789abcdef/.readme.html"),
-    "README of what is hidden": get("/simple/demo/0123456789abcdef0123456789abcdef/../../.git/config.readme.html"),
-    "README with an ending": get(f"/{WHEEL}.readme.html.bak"),
+    "README right in a project": get("/simple/demo/.readme/demo-1.0-py3-none-any.whl.html"),
+    "README of nothing": get("/simple/demo/0123456789abcdef0123456789abcdef/.readme/.html"),
+    "README of what is hidden": get("/simple/demo/0123456789abcdef0123456789abcdef/.readme/../../../.git/config.html"),
+    "README with an ending": get(f"/{README}.bak"),
     "news of a project": get("/simple/demo/news.html"),
     "news above the index": get("/news.html"),
     "news with an ending": get("/simple/news.html~"),
@@ -299,6 +300,7 @@ def outcome(request: pytest.FixtureRequest, work: Path) -> Iterator[Outcome]:
 
         def sent(authorization: bytes, row: Row) -> bytes:
             whole = row.raw.replace(b"AUTH", authorization).replace(WHEEL.encode(), f"simple/{wheel}".encode())
+            whole = whole.replace(README.encode(), readme_of(f"simple/{wheel}").encode())
             return exchanged(url, whole)
 
         with ThreadPoolExecutor(48) as pool:

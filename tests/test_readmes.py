@@ -22,7 +22,7 @@ from pypiprivate.edits import Target
 from pypiprivate.errors import StorageError
 from pypiprivate.findings import Kind
 from pypiprivate.metadata import read_core
-from pypiprivate.model import README_SUFFIX, Existing, File, Project
+from pypiprivate.model import Existing, File, Project, described_by, readme_of
 from pypiprivate.readme import Description
 from pypiprivate.repair import repair
 from pypiprivate.storage.base import Storage
@@ -218,7 +218,7 @@ def send(artifacts: Iterable[Artifact], storage: Storage, existing: Existing = E
 
 def readmes(storage: Storage) -> list[str]:
     """Their keys, without directories."""
-    return sorted(key.rpartition("/")[2] for key in snapshot(storage) if key.endswith(README_SUFFIX))
+    return sorted(key.rpartition("/")[2] for key in snapshot(storage) if described_by(key))
 
 
 def file_of(storage: Storage, filename: str) -> File:
@@ -226,7 +226,7 @@ def file_of(storage: Storage, filename: str) -> File:
 
 
 def key_of_readme(storage: Storage, filename: str = WHEEL) -> str:
-    return f"demo/{file_of(storage, filename).key}{README_SUFFIX}"
+    return readme_of(f"demo/{file_of(storage, filename).key}")
 
 
 def project_page(storage: Storage) -> bytes:
@@ -239,7 +239,7 @@ def test_one_readme_of_a_release_lies_beside_its_wheel(dist: Path) -> None:
     storage = MemoryStorage()
     send(built(dist), storage)
     check_at_rest(storage)
-    assert readmes(storage) == [f"{WHEEL}.readme.html"]
+    assert readmes(storage) == [f"{WHEEL}.html"]
     assert {file.filename: file.readme for file in record(storage, "demo").files} == {SDIST: False, WHEEL: True}
     stat = storage.stat(key_of_readme(storage))
     assert stat
@@ -253,11 +253,11 @@ def test_an_sdist_has_one_where_no_wheel_has(dist: Path) -> None:
     storage = MemoryStorage()
     sdist, _ = built(dist)
     send([sdist], storage)
-    assert readmes(storage) == [f"{SDIST}.readme.html"]
+    assert readmes(storage) == [f"{SDIST}.html"]
     send(built(dist), storage)
-    assert readmes(storage) == [f"{WHEEL}.readme.html", f"{SDIST}.readme.html"]
+    assert readmes(storage) == [f"{WHEEL}.html", f"{SDIST}.html"]
     (frame,) = Seen(project_page(storage)).all("iframe")
-    assert frame["src"] == f"{file_of(storage, WHEEL).url}.readme.html"
+    assert frame["src"] == readme_of(file_of(storage, WHEEL).url)
 
 
 def test_without_a_description_there_is_none(dist: Path) -> None:
@@ -307,7 +307,7 @@ def test_a_crash_anywhere_is_never_torn_and_a_rerun_finishes(dist: Path, when: s
             break
         send(built(dist), storage)
         check_at_rest(storage)
-        assert readmes(storage) == [f"{WHEEL}.readme.html"]
+        assert readmes(storage) == [f"{WHEEL}.html"]
     assert at >= 8
 
 
@@ -315,7 +315,7 @@ def test_a_write_that_was_done_though_its_reply_was_lost_is_done(dist: Path) -> 
     storage = MemoryStorage()
     send(built(dist), Retried(storage))
     check_at_rest(storage)
-    assert readmes(storage) == [f"{WHEEL}.readme.html"]
+    assert readmes(storage) == [f"{WHEEL}.html"]
 
 
 def test_the_readme_of_a_file_that_is_there_already_stays_as_it_was_made(dist: Path) -> None:
@@ -323,7 +323,7 @@ def test_the_readme_of_a_file_that_is_there_already_stays_as_it_was_made(dist: P
     send(built(dist), storage)
     key, body = key_of_readme(storage), b"<!DOCTYPE html>made by another version</html>\n"
     amend.remove(storage, "demo", edits.delete(Target.parse("demo==1.0"), now=NOW))
-    key = key.replace("/demo-", "-2/demo-")
+    key = key.replace("/.readme/", "-2/.readme/")
     overwrite(storage, key, body, simple.HTML_TYPE)
     send(built(dist), storage)
     assert key_of_readme(storage) == key
@@ -351,7 +351,7 @@ def test_the_page_shows_the_readme_in_a_frame_that_may_do_nothing() -> None:
         "sandbox": "allow-popups allow-popups-to-escape-sandbox",
         "loading": "lazy",
         "title": "README of demo 1.0+local",
-        "src": f"{file('1.0+local').url}.readme.html",
+        "src": readme_of(file("1.0+local").url),
     }
 
 
@@ -416,7 +416,7 @@ def collect(storage: Storage, clock: Clock) -> list[str]:
 
 def test_a_deletion_takes_the_readme_along(storage: MemoryStorage, clock: Clock) -> None:
     amend.remove(storage, "demo", edits.delete(Target.parse("demo==2.0"), now=NOW), sleep=not_at_all)
-    assert readmes(storage) == [f"{WHEEL}.readme.html"]
+    assert readmes(storage) == [f"{WHEEL}.html"]
     assert (orphans(storage), collect(storage, clock)) == ([], [])
     check_at_rest(storage)
     assert [frame["title"] for frame in Seen(project_page(storage)).all("iframe")] == ["README of demo 1.0"]
@@ -431,7 +431,7 @@ def test_a_deletion_that_was_interrupted_is_finished_with_the_readme(storage: Me
             continue
         break
     assert at >= 3
-    assert (orphans(storage), readmes(storage)) == ([], [f"{WHEEL}.readme.html"])
+    assert (orphans(storage), readmes(storage)) == ([], [f"{WHEEL}.html"])
 
 
 def test_garbage_is_the_readme_of_a_file_that_went_and_never_that_of_one_that_is_there(
@@ -441,9 +441,9 @@ def test_garbage_is_the_readme_of_a_file_that_went_and_never_that_of_one_that_is
     before = snapshot(storage)
     replaced = built(dist, "2.0", "Hello again")
     send(replaced, storage, Existing.REPLACE)
-    went = ["demo-2.0-py3-none-any.whl", "demo-2.0-py3-none-any.whl.metadata", "demo-2.0-py3-none-any.whl.readme.html"]
+    went = ["demo-2.0-py3-none-any.whl", "demo-2.0-py3-none-any.whl.html", "demo-2.0-py3-none-any.whl.metadata"]
     assert collect(storage, clock) == [*went, "demo-2.0.tar.gz"]
-    assert f"demo/{file_of(storage, WHEEL).key}.readme.html" in before.keys() & snapshot(storage).keys()
+    assert readme_of(f"demo/{file_of(storage, WHEEL).key}") in before.keys() & snapshot(storage).keys()
     assert len(readmes(storage)) == 2
     check_at_rest(storage)
 
@@ -452,7 +452,7 @@ def test_the_readme_of_a_publish_that_crashed_is_garbage(dist: Path, storage: Me
     with pytest.raises(StorageError):
         send(built(dist, "3.0"), failing(storage, 4))
     assert len(readmes(storage)) == 3
-    assert "demo-3.0-py3-none-any.whl.readme.html" in collect(storage, clock)
+    assert "demo-3.0-py3-none-any.whl.html" in collect(storage, clock)
     assert len(readmes(storage)) == 2
 
 

@@ -38,6 +38,7 @@ from pypiprivate import recipe, serve
 from pypiprivate.cli import main
 from pypiprivate.cli import serving as serving_command
 from pypiprivate.errors import ConfigError, PypiPrivateError
+from pypiprivate.model import described_by
 from pypiprivate.recipe import RECIPES, Place, write
 from pypiprivate.storage.local import LocalStorage
 from pypiprivate.storage.memory import MemoryStorage
@@ -192,7 +193,8 @@ def test_news_are_a_page_and_a_feed(site: Site, path: str, type_: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["foo-bar/foo_bar-1.0-py3-none-any.whl.readme.html", "foo-bar/readme.html", "DIGEST/x.readme.html"]
+    "path",
+    ["foo-bar/.readme/foo_bar-1.0-py3-none-any.whl.html", "foo-bar/readme.html", "DIGEST/.readme/x.html", "DIGEST/.readme/"],
 )
 def test_no_other_page_is_called_a_readme(site: Site, path: str) -> None:
     assert site.ask(path.replace("DIGEST", f"foo-bar/{'0' * 32}")).status == 404
@@ -1033,7 +1035,7 @@ def test_the_plain_server_negotiates(plain: str, stored: MemoryStorage) -> None:
 
 
 def test_the_plain_server_shows_readmes(plain: str, stored: MemoryStorage) -> None:
-    (path,) = (entry.key for entry in stored.list("foo-bar/") if entry.key.endswith(".readme.html"))
+    (path,) = (entry.key for entry in stored.list("foo-bar/") if described_by(entry.key))
     answer = ask(plain, path)
     assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert answer.headers["cache-control"] == "private, max-age=0, must-revalidate"
