@@ -23,14 +23,16 @@ _CUT = "The rest of this description is not shown: it is longer than 512 KiB."
 
 _STYLE = """
 :root { color-scheme: light dark; }
-body { font: 1rem/1.6 system-ui, sans-serif; max-width: 50rem; margin: 1rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
+body { font: 1rem/1.6 system-ui, sans-serif; max-width: 50rem; margin: 1rem; padding: 0; overflow-wrap: anywhere; }
 pre { overflow: auto; padding: .75rem; border-radius: .4rem; background: #8881; line-height: 1.4; overflow-wrap: normal; }
 pre.text { background: none; padding: 0; white-space: pre-wrap; }
-code, pre, tt, kbd { font-family: ui-monospace, monospace; font-size: .9em; }
+code, pre, tt, kbd, .literal { font-family: ui-monospace, monospace; font-size: .9em; }
+pre code { font-size: inherit; }
+td p { margin: 0; }
 table { border-collapse: collapse; display: block; overflow: auto; }
 th, td { border: 1px solid #8886; padding: .25rem .6rem; text-align: left; }
 blockquote { margin: 0; padding-left: 1rem; border-left: .25rem solid #8886; }
-a { color: light-dark(#0b57d0, #a8c7fa); }
+a[href] { color: light-dark(#0b57d0, #a8c7fa); }
 """
 #: As the sanitizer writes it: values in quotation marks, and none of these within.
 _IMAGE = re.compile(r'<img((?:\s[^\s=>"]+(?:="[^"]*")?)*)\s*/?>')

@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says what else the machine does.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 #: Prefixes of the environment variables that steer us, boto3, pip and uv.
 _STEERING = ("PP_", "AWS_", "BOTO_", "PIP_", "UV_")

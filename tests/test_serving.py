@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -34,7 +35,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from pypiprivate import recipe, serve
+from pypiprivate import open_repository, recipe, serve
 from pypiprivate.cli import main
 from pypiprivate.cli import serving as serving_command
 from pypiprivate.errors import ConfigError, PypiPrivateError
@@ -986,6 +987,17 @@ def test_a_server_that_does_not_want_to_end_is_ended() -> None:
         process.stdout.readline()
         serve._stop(process, patience=0.01)
         assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_where_it_is_served_is_told_to_people_and_on_demand_to_machines(
+    index: Path, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    arguments = Namespace(auth=None, json=as_json)
+    serving_command._announce(arguments, open_repository(str(index)), serve.Address("127.0.0.1", 80))
+    out, err = capsys.readouterr()
+    assert "until Ctrl-C." in err
+    assert out == (f'{{"index_url": "http://127.0.0.1:80/simple/", "location": "{index}"}}\n' if as_json else "")
 
 
 @pytest.mark.parametrize(

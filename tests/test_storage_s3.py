@@ -702,6 +702,7 @@ def test_what_a_library_says_is_told_without_its_secrets(text: str) -> None:
         "2026-11-22T19:23:07Z",
         "2026-11-22T19:23:07.000Z",
         "2026-11-22T20:23:07+01:00",
+        "2026-11-22T19:23:07",
         "20261122T192307Z",
         "Sunday, 22-Nov-26 19:23:07 GMT",
         1795375387,

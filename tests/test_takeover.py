@@ -27,7 +27,7 @@ from pypiprivate.layouts import Layout
 from pypiprivate.model import Existing, ProjectList, Status
 from pypiprivate.publish import publish
 from pypiprivate.storage import open_storage
-from pypiprivate.storage.base import Storage
+from pypiprivate.storage.base import Sent, Storage
 from pypiprivate.storage.local import LocalStorage
 from pypiprivate.storage.memory import MemoryStorage
 from pypiprivate.survey import ForeignIndex, Kind, Survey
@@ -547,6 +547,20 @@ def test_a_root_that_will_refuse_is_seen_before_the_first_project_is_written(
             with pytest.raises(UnsupportedIndex, match=said):
                 act(found, older, gather=in_turn)
             assert snapshot(older) == before
+
+
+class Spoiling(MemoryStorage):
+    """Somebody spoils the root while files are copied here."""
+
+    def store(self, key: str, body: bytes | Path, *, sha256: str, sent: Sent | None = None) -> None:
+        put(self, "index.json", b"no record")
+        super().store(key, body, sha256=sha256, sent=sent)
+
+
+def test_a_root_that_is_spoilt_meanwhile_ends_it_and_is_no_projects_fault(older: MemoryStorage) -> None:
+    found = survey.survey_place(older, layout=Layout.DIRECTORY, gather=in_turn)
+    with pytest.raises(UnsupportedIndex, match=r"index\.json"):
+        takeover.take(found, Spoiling(), gather=in_turn)
 
 
 def test_a_flat_directory_is_not_adopted_in_place_and_that_is_no_success(

@@ -126,6 +126,10 @@ class Page(HTMLParser):
         return [attributes for tag, attributes in self.tags if tag == "a"]
 
     @property
+    def frames(self) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.tags if tag == "iframe"]
+
+    @property
     def metas(self) -> dict[str | None, str | None]:
         return {attributes["name"]: attributes["content"] for tag, attributes in self.tags if "name" in attributes}
 
@@ -141,8 +145,12 @@ class Page(HTMLParser):
             "script": 1,
             "input": 1,
             "form": self.tags.count(_UP),
-            "iframe": 0,
+            "iframe": len(self.frames),
         }
+        assert len(self.frames) <= 1
+        for frame in self.frames:
+            assert frame["sandbox"] == "allow-popups allow-popups-to-escape-sandbox"
+            _assert_link_only_fetches(frame["src"])
         assert all(attributes.keys() <= _ATTRIBUTES[tag] for tag, attributes in self.tags)
         assert self.other == []
 
@@ -161,6 +169,7 @@ _ATTRIBUTES: dict[str, set[str]] = {
     "label": {"hidden"},
     "input": {"type"},
     "details": {"open"},
+    "iframe": {"sandbox", "loading", "title", "src"},
 }
 
 
@@ -195,6 +204,7 @@ hostile_files = st.builds(
     requires_python=st.none() | texts,
     core_metadata=st.booleans() | st.dictionaries(st.just("sha256"), texts, min_size=1),
     yanked=st.booleans() | texts.filter(bool),
+    readme=st.booleans(),
     extra=st.dictionaries(texts.map("_{}".format), texts, max_size=1),
 )
 

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -84,8 +84,7 @@ def read_time(value: Any) -> Any:
     with suppress(ValueError):
         read = datetime.fromisoformat if text[:4].isdecimal() else parsedate_to_datetime
         moment = read(text.replace("Z", "+00:00"))
-        if moment.tzinfo:
-            return moment
+        return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
     return parse_timestamp(value)
 
 
