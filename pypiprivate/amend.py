@@ -94,6 +94,7 @@ def remove(
     index = Index(storage, sleep=sleep, gather=gather)
     change = _amend(index, project, edit)
     if gone := _deleted_keys(change.after):
+        index.give_up(change.after)
         stored = {entry.key.removeprefix(f"{project}/") for entry in storage.list(f"{project}/")}
         readmes = [readme_of(key) for key in gone]
         _delete(index, [f"{project}/{key}" for key in readmes if key in stored])

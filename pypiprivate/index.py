@@ -26,7 +26,7 @@ from packaging.utils import canonicalize_name
 
 from . import adopt, documents, pages, simple
 from .documents import Document, Record
-from .errors import Conflict, Contended, UnsupportedIndex
+from .errors import Conflict, Contended, StorageError, UnsupportedIndex
 from .filenames import is_normalized
 from .model import Project, ProjectList
 from .probe import probe, probe_slash
@@ -173,7 +173,8 @@ class Index:
         :raises UnsupportedIndex: the record cannot be understood, or is older than the page that was made from it.
         """
         self._read(self._keys(name))
-        return self._not_older(simple.record_key(name), self._seen[simple.page_key(name)], partial(_project, name))
+        record, page = self._keys(name)[:2]
+        return self._not_older(record, self._seen[record], self._seen[page], partial(_project, name))
 
     def probe(self) -> None:
         """Make sure that the store honours conditional writes, unless a record says that it was seen to. Comes before any write.
@@ -201,22 +202,22 @@ class Index:
         self._seen.update(zip(keys, self.gather([partial(self.storage.get, key) for key in keys]), strict=True))
 
     def _looked(self, name: str) -> Project:
-        page = self._seen[simple.page_key(name)]
-        project = self._not_older(simple.record_key(name), page, partial(_project, name))
+        record, page = simple.record_key(name), self._seen[simple.page_key(name)]
+        project = self._not_older(record, self._seen[record], page, partial(_project, name))
         if project.serial and (page is None or documents.serial_of(page.body) is not None):
             return project
         # Nothing of ours yet, or an older tool was here since: what it left counts from the start.
         self._findings[name] = adopt.find(self.storage, project)
         return project.adopt(found.file for found in self._findings[name].found)[0]
 
-    def _not_older(self, key: str, page: Stored | None, load: Callable[[Stored | None], Record]) -> Record:
+    def _not_older(self, key: str, stored: Stored | None, page: Stored | None, load: Callable[[Stored | None], Record]) -> Record:
         """Load the record that was read with a page; the page is made from it, so it cannot be the older one."""
         made_from = (documents.serial_of(page.body) or 0) if page else 0
-        record = load(self._seen[key])
+        record = load(stored)
         if record.serial < made_from:
             # Both may have been written between the two reads: a record comes before its page, so now it is there.
-            self._read([key])
-            record = load(self._seen[key])
+            self._seen.pop(key, None)
+            record = load(self.storage.get(key))
         if record.serial < made_from:
             state = f"older (serial {record.serial})" if record.serial else "missing"
             reason = f"it is {state}, although the page beside it was made from serial {made_from}"
@@ -229,9 +230,9 @@ class Index:
         :raises UnsupportedIndex: the record cannot be understood, or is older than the page that was made from it.
         """
         self._read((simple.ROOT_RECORD, simple.ROOT_PAGE, *([simple.ROOT_SLASH] if self._slash else [])))
-        page = self._seen[simple.ROOT_PAGE]
-        if self._seen[simple.ROOT_RECORD]:  # a missing one is made anew from the directories
-            self._root = self._not_older(simple.ROOT_RECORD, page, _root)
+        record, page = self._seen[simple.ROOT_RECORD], self._seen[simple.ROOT_PAGE]
+        if record:  # a missing one is made anew from the directories
+            self._root = self._not_older(simple.ROOT_RECORD, record, page, _root)
         if not self._root or not page or not all(map(self._is_current, kept(self.storage, documents.of_root(self._root)))):
             return
         self._rooted = frozenset(name for name in names if name in self._root.projects and pages.page_names(page.body, name))
@@ -313,14 +314,25 @@ class Index:
     def derive(self, project: Project, *, is_right: Comparison = ge) -> Project:
         """Bring a project's pages up to its record; return the record, which is newer if a page of an older tool was adopted.
 
+        A slash page that the record has given up is taken away: who began before may have put it back.
+
         :param is_right: tells of a page's serial and the record's whether the page stays.
         """
-        return self._derive(
+        derived = self._derive(
             documents.of_project(project),
             project,
             adopt=lambda: self._adopt(project.name, adopt.find(self.storage, self.project(project.name))),
             is_right=is_right,
         )
+        self._tidy(simple.slash_key(project.name), derived)
+        return derived
+
+    def give_up(self, project: Project) -> None:
+        """Take away the slash page that a project's record has given up. It comes before any object is deleted that it may list.
+
+        :raises StorageError: it may still be there.
+        """
+        self._give_up(simple.slash_key(project.name), project)
 
     def enlist(self, names: Sequence[str]) -> None:
         """Make sure that root record and root page name these projects."""
@@ -340,12 +352,29 @@ class Index:
         return not said
 
     def _derive_root(self, root: ProjectList, *, is_right: Comparison = ge) -> None:
-        self._derive(
+        derived = self._derive(
             documents.of_root(root),
             root,
             adopt=lambda: self._list(self._directories()),
             is_right=is_right,
         )
+        self._tidy(simple.ROOT_SLASH, derived)
+
+    def _tidy(self, key: str, record: Project | ProjectList) -> None:
+        try:
+            self._give_up(key, record)
+        except StorageError as error:  # who publishes need not be allowed to delete
+            log.warning("%s was given up, and may still be there: %s", key or "/", error)
+
+    def _give_up(self, key: str, record: Project | ProjectList) -> None:
+        if record.slash_pages != "off" or slash_pages(self.storage) is None:
+            return
+        stored = self.storage.get(key)
+        made_from = documents.serial_of(stored.body) if stored else None
+        # One of a higher serial is wanted again; what is not ours is for `repair`.
+        if made_from is not None and made_from <= record.serial:
+            self.storage.delete(key)
+            log.info("deleted %s", key or "/")
 
     def _list(self, names: Sequence[str]) -> ProjectList:
         return self._change_root(lambda root: root.add(names))
@@ -358,7 +387,7 @@ class Index:
             # A look compared it with its page.
             page = None if stored and self._root else self.storage.get(simple.ROOT_PAGE)
             if stored:
-                return self._load_root(stored, page)
+                return self._not_older(simple.ROOT_RECORD, stored, page, _root)
             # One that was lost, or never was, is made anew: above the page that outlived it, and of all that this names.
             outlived = _linked(page.body) if page else ()
             return ProjectList(serial=(documents.serial_of(page.body) or 0) if page else 0)
@@ -370,12 +399,6 @@ class Index:
             dump=simple.root_to_json,
             content_type=simple.JSON_TYPE,
         )
-
-    def _load_root(self, stored: Stored, page: Stored | None) -> ProjectList:
-        self._seen[simple.ROOT_RECORD] = stored
-        root = self._not_older(simple.ROOT_RECORD, page, _root)
-        del self._seen[simple.ROOT_RECORD]
-        return root
 
     def _directories(self) -> tuple[str, ...]:
         return simple.projects_with_page(entry.key for entry in self.storage.list(""))
@@ -434,19 +457,18 @@ class Index:
 
         self._swap(key, load=load, edit=edit, dump=lambda made: made, content_type=simple.HTML_TYPE)
 
-    def renew(self, key: str, *, made: Callable[[bytes], bytes], content_type: str) -> bool:
+    def renew(self, key: str, body: bytes, *, replacing: Stored | None, content_type: str) -> bool:
         """Write a document that is made from many records; return whether it had to be written.
 
-        :param made: returns it as it should be, of it as it is, which is empty where there is none; it may refuse by raising.
+        :param replacing: as it was read before the records were.
+        :raises Conflict: it is not that any more, so another one may have read newer records.
         """
-        before = b""
-
-        def load(stored: Stored | None) -> bytes:
-            nonlocal before
-            before = stored.body if stored else b""
-            return before
-
-        return self._swap(key, load=load, edit=made, dump=lambda after: after, content_type=content_type) != before
+        if replacing and replacing.body == body:
+            return False
+        self.probe()
+        self.storage.swap(key, body, replacing=replacing, content_type=content_type)
+        log.info("wrote %s", key)
+        return True
 
     # -- mend: documents that are not what their serial says ------------------------------------------------------------------
 
@@ -465,7 +487,8 @@ class Index:
     def shape(self, project: Project, form: str) -> None:
         """Give a project's slash page another form, of :data:`.model.SLASH_PAGES`, or take it away.
 
-        Who is to publish beside this, and began before, may put it back once more; :mod:`.verify` finds that.
+        Who is to publish beside this, and began before, may put it back once more; :mod:`.verify` finds that, and the next
+        command that changes the project takes it away.
         """
         self.derive(self.change(project.name, lambda project: replace(project, slash_pages=form)))
         if form == "off":
@@ -499,7 +522,7 @@ class Index:
         content_type: str,
     ) -> T:
         for pause in _pauses():
-            stored = self._seen.pop(key) if key in self._seen else self.storage.get(key)
+            stored = self._look_up(key)
             before = load(stored)
             after = edit(before)
             if after == before:
@@ -514,6 +537,13 @@ class Index:
                 log.info("wrote %s", key or "/")
                 return after
         raise Contended(key, PATIENCE)
+
+    def _look_up(self, key: str) -> Stored | None:
+        """Return what a look saw, to one thread only; else what is there now."""
+        try:
+            return self._seen.pop(key)
+        except KeyError:
+            return self.storage.get(key)
 
 
 def kept(storage: Storage, documents: Sequence[Document[Record]]) -> Sequence[Document[Record]]:

@@ -251,8 +251,8 @@ class Project:
 
     def version_of(self, filename: str) -> Version | None:
         """Return the version that a release file's name says; None where an inherited name says none."""
-        if filename.endswith(".whl"):  # what is after the version is dear to parse, and says nothing of it
-            filename = "-".join((*filename.split("-", 2)[:2], "py3-none-any.whl"))
+        if filename.endswith(".whl"):  # tags are dear to parse, and say nothing of it
+            filename = f"{filename.rsplit('-', 3)[0]}-py3-none-any.whl"
         identity = _identity(filename, self.name)
         return identity.version if isinstance(identity, Identity) else None
 

@@ -1,7 +1,8 @@
 """What is new in an index: a page for people and an Atom feed (RFC 4287), made from the records of all projects.
 
 No publish writes them, so that publishers of different projects never contend for one object: a scheduled job does, or the last
-step of a pipeline. Both carry the sum of all serials that they were made from, and are never replaced by what is older.
+step of a pipeline. Who finds them changed since before the records were read reads the records again, so nobody replaces them by
+what was read earlier.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from html import escape
 from itertools import groupby
 
 from . import browse, pages, simple
-from .errors import NotPublished, UnsupportedIndex
+from .errors import Conflict, NotPublished, StorageError, Unreadable, UnsupportedIndex, raised
 from .findings import Counted, silently
 from .index import Index, Stream, in_turn
 from .inspection import is_time
 from .model import Project, ProjectList
 from .readme import policy
 from .releases import TOLD, Release, releases
-from .storage.base import Storage
+from .storage.base import Storage, Stored
 
+#: How often another one may come first.
+_TRIES = 10
 _TITLE = "Newest releases"
 _NEVER = "1970-01-01T00:00:00Z"
 #: At the beginning of the feed, before anything that a project could have written.
@@ -77,7 +80,7 @@ class News:
     """What is new, and what became of it.
 
     :ivar items: the newest first.
-    :ivar serial: the serials of all records, added up: what was made later has more.
+    :ivar serial: the serials of all records, added up; by it both are known to be ours.
     :ivar written: keys of the documents that had to be written; in a preview, that would be.
     """
 
@@ -94,6 +97,7 @@ def renew(
     sleep: Callable[[float], None] = time.sleep,
     stream: Stream = in_turn,
     counted: Counted = silently,
+    unreadable: Unreadable = raised,
 ) -> News:
     """Bring page and feed up to the records, and have the root page lead there; what is right already is not written.
 
@@ -102,20 +106,30 @@ def renew(
     :param sleep: waits for so many seconds between tries on a contended document.
     :param stream: runs calls, at once or in turn.
     :param counted: is told, again and again, how many projects were read, and how many there are.
+    :param unreadable: is told of records that cannot be understood, from any thread; nothing is told of their projects.
     :raises NotPublished: there is no index, or one of an older tool that is not adopted yet.
-    :raises UnsupportedIndex: a record cannot be understood, or another program wrote what lies there.
-    :raises StorageError: the store failed; running the same command again is safe.
+    :raises UnsupportedIndex: the root record cannot be understood, or another program wrote what lies there.
+    :raises StorageError: the store failed, or others kept coming first; running the same command again is safe.
     """
-    news = _read(storage, most, stream, counted)
-    index = Index(storage, sleep=sleep)
-    written = [
-        document.key
-        for document in _documents(news, storage, index_url)
-        if index.renew(document.key, made=document.made, content_type=document.content_type)
-    ]
-    # After them, so that the root leads to what is there.
-    written += [simple.ROOT_RECORD] if index.announce_news() else []
-    return replace(news, written=tuple(written))
+    index, written = Index(storage, sleep=sleep), list[str]()
+    for _ in range(_TRIES):
+        found = {key: storage.get(key) for key in (simple.NEWS_PAGE, simple.NEWS_FEED)}
+        news = _read(storage, most, stream, counted, unreadable)
+        try:
+            for document in _documents(news, storage, index_url):
+                if _is_written(index, document, found[document.key]):
+                    written.append(document.key)
+        except Conflict:
+            continue
+        # After them, so that the root leads to what is there.
+        written += [simple.ROOT_RECORD] if index.announce_news() else []
+        return replace(news, written=tuple(written))
+    raise StorageError(simple.NEWS_PAGE, "others kept writing it, so this run gave up; theirs is as new.")
+
+
+def _is_written(index: Index, document: _Document, found: Stored | None) -> bool:
+    body = document.made(found.body if found else b"")
+    return index.renew(document.key, body, replacing=found, content_type=document.content_type)
 
 
 def preview(
@@ -125,9 +139,10 @@ def preview(
     index_url: str | None = None,
     stream: Stream = in_turn,
     counted: Counted = silently,
+    unreadable: Unreadable = raised,
 ) -> News:
     """Say what :func:`renew` would do, and write nothing. Arguments, results and errors are the same."""
-    news = _read(storage, most, stream, counted)
+    news = _read(storage, most, stream, counted, unreadable)
     would_be = [document.key for document in _documents(news, storage, index_url) if not document.is_right(storage)]
     would_be += [] if _root(storage).news else [simple.ROOT_RECORD]
     return replace(news, written=tuple(would_be))
@@ -136,11 +151,11 @@ def preview(
 # -- records ------------------------------------------------------------------------------------------------------------------
 
 
-def _read(storage: Storage, most: int, stream: Stream, counted: Counted) -> News:
+def _read(storage: Storage, most: int, stream: Stream, counted: Counted, unreadable: Unreadable) -> News:
     _root(storage)
     names, items, serial = browse.projects(storage), list[Item](), 0
     counted(0, len(names))
-    for done, record in enumerate(stream(partial(_record, storage, name) for name in names), 1):
+    for done, record in enumerate(stream(partial(_record, storage, name, unreadable) for name in names), 1):
         counted(done, len(names))
         serial += record.serial
         items += _items(record)
@@ -157,9 +172,13 @@ def _root(storage: Storage) -> ProjectList:
     return simple.root_from_json(stored.body)
 
 
-def _record(storage: Storage, name: str) -> Project:
+def _record(storage: Storage, name: str, unreadable: Unreadable) -> Project:
     stored = storage.get(simple.record_key(name))
-    return simple.project_from_json(stored.body, name) if stored else Project(name)
+    try:
+        return simple.project_from_json(stored.body, name) if stored else Project(name)
+    except UnsupportedIndex as error:
+        unreadable(error)
+        return Project(name)
 
 
 def _items(record: Project) -> Iterator[Item]:
@@ -187,16 +206,14 @@ class _Document:
 
     key: str
     content_type: str
-    serial: int
     serial_of: Callable[[bytes], int | None]
     dump: Callable[[bytes], bytes]
 
     def made(self, found: bytes) -> bytes:
-        """Return it as it should be, of it as it is: never older."""
-        serial = self.serial_of(found) if found else -1
-        if serial is None:
+        """Return it as it should be, of it as it is."""
+        if found and self.serial_of(found) is None:
             raise UnsupportedIndex(self.key, "another program wrote it")
-        return found if serial > self.serial else self.dump(found)
+        return self.dump(found)
 
     def is_right(self, storage: Storage) -> bool:
         """Tell whether it lies there as it should be."""
@@ -212,8 +229,8 @@ def _documents(news: News, storage: Storage, index_url: str | None) -> tuple[_Do
         return _feed(news, index_url or "", _feed_id(found) or born)
 
     return (
-        _Document(simple.NEWS_PAGE, simple.HTML_TYPE, news.serial, pages.page_serial, lambda _: _page(news)),
-        _Document(simple.NEWS_FEED, simple.FEED_TYPE, news.serial, _feed_serial, feed),
+        _Document(simple.NEWS_PAGE, simple.HTML_TYPE, pages.page_serial, lambda _: _page(news)),
+        _Document(simple.NEWS_FEED, simple.FEED_TYPE, _feed_serial, feed),
     )
 
 

@@ -19,6 +19,12 @@ from .filenames import SDIST_KINDS
 from .model import File, Project, ProjectList, Status, readme_of
 from .releases import Release, newest_of, releases_of
 
+#: Style and script, and the policy that holds their hashes.
+_LOOKS = re.compile(
+    rb'(?<=<meta http-equiv="Content-Security-Policy" content=")[^"<>]*'
+    rb"|(?<=<style>)[^<]*(?=</style>)|(?<=<script>).*?(?=</script>)",
+    re.DOTALL,
+)
 _SERIAL = re.compile(rb'<meta name="pypiprivate:serial" content="([0-9]{1,18})">')
 #: Relative, or absolute to what an installer can fetch.
 _FETCHED = re.compile(r"(https?|file)://|[^:/?#]*([/?#]|\Z)", re.IGNORECASE)
@@ -58,6 +64,11 @@ def page_names(body: bytes, project: str) -> bool:
 def page_is_of(body: bytes, project: str) -> bool:
     """Tell whether a page of ours is that of *project*."""
     return f"<title>{project}</title>".encode() in body[:_HEAD]
+
+
+def without_looks(body: bytes) -> bytes:
+    """Return what a page of ours says, without its style, its script and its policy, which differ from version to version."""
+    return _LOOKS.sub(b"", body)
 
 
 def project_to_html(project: Project) -> bytes:

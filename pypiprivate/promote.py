@@ -16,23 +16,39 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from . import browse
+from . import browse, readme
+from .archive import Unsound
 from .edits import Target
-from .errors import NotPublished, StorageError
+from .errors import NotPublished, PypiPrivateError, StorageError
 from .filenames import Identity, parse_filename
 from .index import Gather, Index, concurrently
-from .model import File, Project, readme_of, url_of
+from .metadata import read_core
+from .model import File, Project, url_of
+from .readme import Description
 from .storage.base import Sent, Storage
 
 #: Key of a file in a record: when it was first uploaded, to where it was promoted from.
 ORIGINAL_TIME = "_original-upload-time"
 
 
+class Yanked(NotPublished):
+    """The release is there, but yanked, if only in part, and so nothing to be promoted.
+
+    :ivar filename: the first of its files that is yanked.
+    """
+
+    def __init__(self, what: str, location: str, filename: str) -> None:
+        self.what, self.location, self.filename = what, location, filename
+        message = f"{what} is yanked in {location} ({filename}), and what is yanked is not promoted."
+        PypiPrivateError.__init__(self, message, hint="Unyank it there first, if it is to be used.")
+
+
 @dataclass(frozen=True)
 class Published:
     """A file that another repository offers: see :class:`.publish.Offer`.
 
-    :ivar key: where it lies there. ``file``: as the record there has it. ``metadata``: its sidecar. ``page``: its README.
+    :ivar key: where it lies there. ``file``: as the record there has it. ``metadata``: its sidecar.
+    :ivar description: the one that the sidecar has.
     """
 
     origin: Storage
@@ -41,7 +57,7 @@ class Published:
     file: File
     identity: Identity
     metadata: bytes | None
-    page: bytes | None = None
+    description: Description | None = None
 
     @property
     def version(self) -> Version:
@@ -70,9 +86,9 @@ class Published:
 
     @property
     def readme(self) -> Callable[[], bytes] | None:
-        """Gives the page of its README that lies there; None where there is none."""
-        page = self.page
-        return None if page is None else lambda: page
+        """Makes a page of its description; the one that lies there is not copied, because the record does not vouch for it."""
+        title = f"{self.project} {self.version}"
+        return partial(readme.page, self.description, title=title) if self.description else None
 
     def as_file(self, *, key: str, upload_time: str) -> File:
         """Describe it as the other record does, but for where it lies and since when.
@@ -97,7 +113,8 @@ class Published:
 def offers(origin: Storage, targets: Iterable[Target], *, gather: Gather = concurrently) -> list[Published]:
     """Return the files of *targets*, which are releases, that the repository on *origin* offers.
 
-    :raises NotPublished: it does not offer such a release, or has yanked it, or is of an older tool and not adopted yet.
+    :raises NotPublished: it does not offer such a release, or has yanked it (:class:`Yanked`), or is of an older tool and not
+        adopted yet.
     :raises StorageError: the store failed, a file is not there, or it or a sidecar is not what the record says.
     """
     files = [(target.project, file) for target in targets for file in _released(origin, target)]
@@ -131,8 +148,7 @@ def _released(origin: Storage, target: Target) -> tuple[File, ...]:
         hint = f"{target.project} is {record.status.marker} there." if record.withheld else "Its files were deleted there."
         raise NotPublished(f"file of {target} to promote", origin.location, hint=hint)
     if yanked := [file.filename for file in files if file.yanked]:
-        hint = "Unyank it there first, if it is to be used."
-        raise NotPublished(f"{target} to promote (its {yanked[0]} is yanked)", origin.location, hint=hint)
+        raise Yanked(str(target), origin.location, yanked[0])
     return files
 
 
@@ -152,9 +168,8 @@ def _published(origin: Storage, project: str, file: File) -> Published:
     _check_specifier(origin, project, file)
     key = f"{project}/{file.key}"
     _check_there(origin, key, file)
-    page = origin.get(readme_of(key)) if file.readme else None
     identity, metadata = parse_filename(file.filename, project), _sidecar(origin, key, file)
-    return Published(origin, project, key, file, identity, metadata, page.body if page else None)
+    return Published(origin, project, key, file, identity, metadata, _description(metadata))
 
 
 def _check_there(origin: Storage, key: str, file: File) -> None:
@@ -183,6 +198,13 @@ def _sidecar(origin: Storage, key: str, file: File) -> bytes | None:
     metadata = b"".join(origin.read(f"{key}.metadata"))
     _compare(f"{origin.location}/{key}.metadata", hashlib.sha256(metadata).hexdigest(), file.core_metadata["sha256"])
     return metadata
+
+
+def _description(metadata: bytes | None) -> Description | None:
+    try:
+        return read_core(metadata, "METADATA").description if metadata else None
+    except Unsound:  # an older tool may have published it
+        return None
 
 
 def _checked(offer: Published) -> Iterator[bytes]:

@@ -1,19 +1,23 @@
 """A project's long description as a page of its own, which can be shown to anybody: it runs nothing and fetches nothing.
 
-Markdown and reStructuredText are rendered where the extra ``readme`` is installed; all else is shown as the text that it is.
+Markdown and reStructuredText are rendered where the extra ``readme`` is installed, by :mod:`.rendering` in a process of its own,
+which may be ended; all else is shown as the text that it is.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
-import re
+import signal
+import subprocess
+import sys
 from base64 import b64encode
-from collections.abc import Callable
 from email.message import Message
-from html import escape, unescape
+from html import escape
+from importlib.util import find_spec
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +38,23 @@ th, td { border: 1px solid #8886; padding: .25rem .6rem; text-align: left; }
 blockquote { margin: 0; padding-left: 1rem; border-left: .25rem solid #8886; }
 a[href] { color: light-dark(#0b57d0, #a8c7fa); }
 """
-#: As the sanitizer writes it: values in quotation marks, and none of these within.
-_IMAGE = re.compile(r'<img((?:\s[^\s=>"]+(?:="[^"]*")?)*)\s*/?>')
-_EMPTY_LINK = re.compile(r'<a(?=[^>]*\shref=)(?:\s[^\s=>"]+="[^"]*")*></a>')
-_ALTERNATIVE = re.compile(r'\salt="([^"]*)"')
-#: Renderers keep things in their modules.
+#: What renders a type, and comes with the extra.
+_NEEDED = {"text/markdown": ("readme_renderer", "nh3", "comrak"), "text/x-rst": ("readme_renderer", "nh3", "docutils")}
+#: Letters of a Description-Content-Type; real ones have some fifty.
+_LONGEST_TYPE = 200
+#: Our own modules are found where this process found them, and no setting of the environment changes what is run.
+#: Ctrl-C ends it at once, unless it is to be ignored.
+_CHILD = """\
+import json, signal, sys
+if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+sys.path[:] = json.loads(sys.argv[1])
+from pypiprivate.rendering import main
+main()
+"""
+#: How a process ends that Ctrl-C ended, on Windows (STATUS_CONTROL_C_EXIT) and elsewhere.
+_INTERRUPTED = (0xC000013A, -signal.SIGINT)
+#: Each may take a gigabyte.
 _ONE_AT_A_TIME = Lock()
 
 
@@ -52,14 +68,15 @@ class Description(NamedTuple):
     content_type: str = ""
 
 
-def page(description: Description, *, title: str) -> bytes:
+def page(description: Description, *, title: str, patience: float = 20) -> bytes:
     """Write a description as a whole HTML document.
 
     :param title: of what it is the description, as text.
+    :param patience: seconds; what takes longer to render is shown as text.
     :return: it needs nothing else, and its own policy (CSP 3) lets it have nothing else.
     """
     text, is_whole = _shortened(description.text)
-    body = _rendered(text, description.content_type) or f'<pre class="text">{escape(text)}</pre>'
+    body = _rendered(text, description.content_type, patience) or f'<pre class="text">{escape(text)}</pre>'
     ending = "" if is_whole else f"<p><strong>{_CUT}</strong></p>\n"
     return (
         "<!DOCTYPE html>\n"
@@ -94,69 +111,57 @@ def _shortened(text: str) -> tuple[str, bool]:
     return body[:MOST].decode("utf-8", "ignore"), len(body) <= MOST
 
 
-def _rendered(text: str, content_type: str) -> str | None:
+def _rendered(text: str, content_type: str, patience: float) -> str | None:
     """None for plain text, for what is unknown, and for what cannot be rendered."""
-    kind, variant = _kind(content_type)
     try:
+        kind, variant = _kind(content_type)
+        _check_renderable(kind)
         with _ONE_AT_A_TIME:
-            render = _renderer(kind, variant)
-            html = render(text) if render else None
-        if html:
-            return _harmless(html)
-        log.info("a README is kept as text: it cannot be rendered as %s", kind)
-    except ImportError:
-        log.info("a README is kept as text: install pypiprivate[readme] to have it rendered")
-    except Exception as error:  # what renderers stumble over is no reason to publish nothing
-        log.info("a README is kept as text: %s: %s", type(error).__name__, error)
-    return None
+            return _asked({"text": text, "kind": kind, "variant": variant}, patience)
+    except Exception as error:  # whatever strangers wrote is no reason to publish nothing
+        log.info("a README is kept as text: %.200s", ascii(str(error))[1:-1])
+        return None
 
 
 def _kind(content_type: str) -> tuple[str, str]:
-    """Return type and variant. Where nothing is said, it is reStructuredText if it can be (core metadata specification)."""
+    """Return type and variant. Where nothing is said, it is reStructuredText if it can be (core metadata specification).
+
+    :raises ValueError: it is none.
+    """
+    if len(content_type) > _LONGEST_TYPE:
+        raise ValueError(f"its type has {len(content_type)} letters")
     header = Message()
     header["Content-Type"] = content_type or "text/x-rst"
     return header.get_content_type(), str(header.get_param("variant", "GFM"))
 
 
-def _renderer(kind: str, variant: str) -> Callable[[str], str | None] | None:
-    if kind == "text/x-rst":
-        from readme_renderer import rst
-
-        return rst.render
-    if kind == "text/markdown":
-        import comrak  # noqa: F401  without it nothing is rendered, but a warning is given
-        from readme_renderer import markdown
-
-        return lambda text: markdown.render(text, variant)
-    return None
+def _check_renderable(kind: str) -> None:
+    if kind not in _NEEDED:
+        raise ValueError(f"it cannot be rendered as {kind}")
+    if not all(map(find_spec, _NEEDED[kind])):
+        raise ValueError("install pypiprivate[readme] to have it rendered")
 
 
-def _harmless(html: str) -> str:
-    """Sanitize it once more, and stricter: no images, no links into the index, nobody is told who comes."""
-    import nh3
-    from readme_renderer import clean
+def _asked(question: dict[str, str], patience: float) -> str:
+    """Return what :func:`.rendering.answer` made of it in a process of its own.
 
-    texts = _EMPTY_LINK.sub("", _IMAGE.sub(_alternative, html)).replace('<a href="#', '<a target="_self" href="#')
-    return nh3.clean(
-        texts,
-        tags=clean.ALLOWED_TAGS - {"img", "picture"},
-        attributes={**clean.ALLOWED_ATTRIBUTES, "a": {"href", "title", "target"}},
-        attribute_filter=_kept,
-        link_rel="noopener noreferrer nofollow",
-        url_schemes={"http", "https", "mailto"},
-        set_tag_attribute_values={"input": {"disabled": ""}},
-    )
-
-
-def _alternative(image: re.Match[str]) -> str:
-    found = _ALTERNATIVE.search(image[1])
-    return escape(unescape(found[1])) if found else ""
+    :raises ValueError: no good answer came in time.
+    """
+    done = _run([sys.executable, "-I", "-c", _CHILD, json.dumps([place for place in sys.path if place])], question, patience)
+    if done.returncode in _INTERRUPTED:
+        raise KeyboardInterrupt  # of all that the terminal runs: a text in its place would be published
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise ValueError(f"its renderer ended with exit code {done.returncode}: {said}")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    if "html" not in answer:
+        raise ValueError(answer["reason"])
+    return str(answer["html"])
 
 
-def _kept(tag: str, attribute: str, value: str) -> str | None:
-    """Files of the project that a link leads to are not beside its README."""
-    if (tag, attribute) == ("a", "href"):
-        return value if re.match(r"#|https?://|mailto:", value, re.IGNORECASE) else None
-    if (tag, attribute) == ("a", "target"):
-        return "_self" if value == "_self" else None
-    return value
+def _run(command: list[str], question: dict[str, str], patience: float) -> subprocess.CompletedProcess[bytes]:
+    asked = json.dumps(question).encode()
+    try:
+        return subprocess.run(command, input=asked, capture_output=True, timeout=patience, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired as late:
+        raise ValueError(f"rendering it takes longer than {patience:g} s") from late

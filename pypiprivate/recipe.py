@@ -6,6 +6,7 @@ there is that value; ``@include FILE@`` stands for another template.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -34,6 +35,9 @@ CSP = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 )
+#: A README or the news: what strangers wrote is most of it, and there is no script.
+STILL_CSP = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+STILL = re.compile(r"/news\.html\Z|/\.readme/[^/]+\.html\Z")
 #: Stands for ``index_url`` where there is none.
 EXAMPLE_URL = "https://pypi.example.com/simple/"
 #: Where the names lead that are not ours, by the recipe that falls back.
@@ -101,6 +105,19 @@ def site(index_url: str | None) -> SplitResult:
     return urlsplit(index_url if index_url and index_url.startswith("http") else EXAMPLE_URL)
 
 
+def authority(host: str, port: int) -> str:
+    """Return host and port as they stand in a URL, and in nginx's ``listen``."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether this is an address, or the name, that a machine has for itself alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def template(name: str) -> str:
     """Return a template, whole."""
     text = (resources.files(__package__) / "recipes" / name).read_text("utf-8")
@@ -149,21 +166,24 @@ def _of_nginx(place: Place) -> dict[str, str]:
     if not _PATH.match(path):
         raise ConfigError(f"the path of index_url, {path!r}, is none that a recipe can be written for")
     tls = url.scheme == "https"
-    port = url.port or (443 if tls else 80)
+    host, port = url.hostname or "", url.port or (443 if tls else 80)
+    inside = is_loopback(host)
+    listen = f"{authority(host, port) if inside else port}{' ssl' if tls else ''}"
     return {
         "tls": "yes" if tls else "",
-        "plain": "" if tls else "yes",
-        "listen": f"{port} ssl" if tls else f"{port}",
-        "listen6": f"[::]:{port} ssl" if tls else f"[::]:{port}",
-        "host": url.hostname or "",
+        "plain": "" if tls or inside else "yes",
+        "listen": listen,
+        "listen6": "" if inside else f"[::]:{listen}",
+        "host": host,
         "path": path,
         "path_pattern": path.replace(".", r"\."),
         "directory": place.directory,
-        "certificate": f"/etc/ssl/certs/{url.hostname}.pem",
-        "certificate_key": f"/etc/ssl/private/{url.hostname}.key",
+        "certificate": f"/etc/ssl/certs/{host}.pem",
+        "certificate_key": f"/etc/ssl/private/{host}.key",
         "users": "/etc/nginx/pypi-private.htpasswd",
         "s3_host": "",
         "csp": CSP,
+        "still_csp": STILL_CSP,
         "project": PROJECT,
         "digest": DIGEST,
         "filename": FILENAME,

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -48,8 +49,8 @@ __all__ = ["Receipt", "Repository", "open_repository"]
 
 log = logging.getLogger(__name__)
 
-#: Artifacts that are read at once, and one that opens the storage: more would wait for a processor.
-READERS = (os.cpu_count() or 1) + 1
+#: Artifacts that are read at once: more would wait for a processor.
+READERS = os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -303,25 +304,42 @@ class Repository:
         with _in_the_end(unreadable) as told, streaming(workers) as stream:
             return tuple(garbage.find(self.storage, _normalized(projects), unreadable=told, stream=stream))
 
-    def renew_news(self, *, most: int = TOLD, workers: int = WORKERS, progress: Counted = silently) -> News:
+    def renew_news(
+        self,
+        *,
+        most: int = TOLD,
+        workers: int = WORKERS,
+        progress: Counted = silently,
+        unreadable: Unreadable | None = None,
+    ) -> News:
         """Bring the page and the feed of the newest releases up to the records; reads every project.
 
         :param most: number of releases that are told of.
         :param workers: how many requests may be in flight.
         :param progress: is told how many projects were read, and how many there are.
+        :param unreadable: is told of records that cannot be understood; None: the first such error is raised in the end.
         :raises PypiPrivateError: see :func:`pypiprivate.news.renew`.
         """
         from . import news
 
-        with streaming(workers) as stream:
-            return news.renew(self.storage, most=most, index_url=self.settings.index_url, stream=stream, counted=progress)
+        url = self.settings.index_url
+        with _in_the_end(unreadable) as told, streaming(workers) as stream:
+            return news.renew(self.storage, most=most, index_url=url, stream=stream, counted=progress, unreadable=told)
 
-    def preview_news(self, *, most: int = TOLD, workers: int = WORKERS, progress: Counted = silently) -> News:
+    def preview_news(
+        self,
+        *,
+        most: int = TOLD,
+        workers: int = WORKERS,
+        progress: Counted = silently,
+        unreadable: Unreadable | None = None,
+    ) -> News:
         """Say what :meth:`renew_news` would do, and write nothing. Arguments, results and errors are the same."""
         from . import news
 
-        with streaming(workers) as stream:
-            return news.preview(self.storage, most=most, index_url=self.settings.index_url, stream=stream, counted=progress)
+        url = self.settings.index_url
+        with _in_the_end(unreadable) as told, streaming(workers) as stream:
+            return news.preview(self.storage, most=most, index_url=url, stream=stream, counted=progress, unreadable=told)
 
     def survey(self, projects: Iterable[str] = ()) -> Survey:
         """Look for files of an older index that lie in this repository, as ``PROJECT/FILENAME``; for :meth:`take_over`.
@@ -369,8 +387,10 @@ class Repository:
         if isinstance(paths, str):  # which is iterable, too
             paths = [paths]
         # What unpacks and what hashes leaves the interpreter to others; to open a bucket takes as long as to read many a wheel.
-        reads: list[Callable[[], Artifact | None]] = [partial(_read_one, Path(path), reading) for path in paths]
-        artifacts = list(filter(None, concurrently([self._open_early, *reads], workers=READERS)))
+        opening = Thread(target=self._open_early, daemon=True)  # what is wrong with an artifact does not wait for it
+        opening.start()
+        artifacts = concurrently([partial(_read_one, Path(path), reading) for path in paths], workers=READERS)
+        opening.join()
         for read in artifacts:
             for warning in read.warnings:
                 log.warning("%s: %s", read.filename, warning)
@@ -378,12 +398,14 @@ class Repository:
 
     def _open_early(self) -> None:
         """Open the storage while others work. What it lacks is said when it is used: first comes what artifacts lack."""
-        with suppress(ConfigError):
+        with suppress(Exception):
             _ = self.storage
 
 
 def _read_one(path: Path, reading: Progress) -> Artifact:
-    size = path.stat().st_size if path.is_file() else 0
+    size = 0
+    with suppress(OSError):  # which is said by who reads it
+        size = path.stat().st_size if path.is_file() else 0
     is_read = reading(path.name, size)
     read = artifact.read(path)
     is_read(size)

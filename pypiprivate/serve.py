@@ -6,7 +6,6 @@ nginx does it by the recipe, where the extra ``serve`` has installed it; else Py
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
 import logging
 import os
@@ -14,6 +13,7 @@ import re
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -42,6 +42,20 @@ _DOCUMENT = re.compile(rf"({recipe.DOCUMENT})\Z")
 _FILE = re.compile(rf"{recipe.PROJECT}/({recipe.DIGEST}/)?{recipe.FILENAME}\Z")
 _NAME = re.compile(rf"(?P<name>{recipe.NAME})/?\Z")
 _TYPES = {"html": simple.HTML_TYPE, "json": simple.JSON_TYPE, "xml": simple.FEED_TYPE}
+_LETTER = "[./0-9A-Za-z]"
+#: Hashes of passwords that every nginx knows by itself, and those that it leaves to the crypt of its platform.
+_HASHES = (rf"\$apr1\$[^$:\s]{{0,8}}\${_LETTER}{{22}}", r"\{SHA\}[+/0-9A-Za-z]{27}=", r"\{SSHA\}[+/0-9A-Za-z]{27,}={0,2}")
+_DES = rf"{_LETTER}{{13}}"
+_HASHES_OF_CRYPT = {
+    "linux": (
+        _DES,
+        rf"\$1\$[^$:\s]{{0,8}}\${_LETTER}{{22}}",
+        rf"\$2[abxy]\$[0-9]{{2}}\${_LETTER}{{53}}",
+        rf"\$5\$(rounds=[0-9]+\$)?[^$:\s]{{0,16}}\${_LETTER}{{43}}",
+        rf"\$6\$(rounds=[0-9]+\$)?[^$:\s]{{0,16}}\${_LETTER}{{86}}",
+    ),
+    "darwin": (_DES,),
+}
 _CREDENTIALS = {"access_key": "PP_S3_ACCESS_KEY", "secret_key": "PP_S3_SECRET_KEY", "session_token": "PP_S3_SESSION_TOKEN"}
 
 
@@ -61,7 +75,7 @@ class Address:
     @property
     def authority(self) -> str:
         """Host and port as they stand in a URL."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return recipe.authority(self.host, self.port)
 
     @property
     def url(self) -> str:
@@ -71,10 +85,7 @@ class Address:
     @property
     def is_loopback(self) -> bool:
         """Whether this machine alone can reach it."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return recipe.is_loopback(self.host)
 
 
 def free(host: str, port: int, path: str = "/simple") -> Address:
@@ -89,11 +100,26 @@ def free(host: str, port: int, path: str = "/simple") -> Address:
         family, *_, name = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         with socket.create_server(name[:2], family=family) as probe:
             return Address(host, probe.getsockname()[1], path)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except (OSError, OverflowError, UnicodeError) as error:
         raise PypiPrivateError(
-            f"port {port} of {host} cannot be listened on: {reason}.", hint="Choose with --port and --host; --port 0 takes any."
+            f"port {port} of {host} cannot be listened on: {_reason(error)}.",
+            hint="Choose with --port and --host; --port 0 takes any.",
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what the system says of an error, without the address that Python adds to it, as a tuple."""
+    said = getattr(error, "strerror", None) or str(error)
+    return said.partition(" (while ")[0]
+
+
+def has_users(text: str, platform: str = sys.platform) -> bool:
+    """Tell whether a file of passwords lets anybody in: has a line ``NAME:HASH`` with a hash that nginx takes.
+
+    :param platform: whose nginx, of the extra ``serve``, is to take it.
+    """
+    hashes = "|".join((*_HASHES, *_HASHES_OF_CRYPT.get(platform, ())))
+    return re.search(rf"^[^#:\r\n][^:\r\n]*:({hashes})(?=[:\r\n]|\Z)", text, re.MULTILINE) is not None
 
 
 def nginx_program() -> Path | None:
@@ -317,7 +343,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _begin(self, status: HTTPStatus, type_: str, size: int, headers: Mapping[str, str]) -> None:
         self.send_response(status)
         own = {} if status is HTTPStatus.NOT_MODIFIED else {"Content-Type": type_, "Content-Length": str(size)}
-        safe = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Content-Security-Policy": recipe.CSP}
+        policy = recipe.STILL_CSP if recipe.STILL.search(self.path) else recipe.CSP
+        safe = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Content-Security-Policy": policy}
         for name, value in (own | safe | dict(headers)).items():
             self.send_header(name, value)
         self.end_headers()

@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 #: A directory of ours, whose name says the bytes in it.
 _BY_CONTENT = re.compile(r"[0-9a-f]{32}(-[0-9]+)?\Z")
+_AS_FILES = "Say --layout directory to take every wheel and sdist that lies there."
 
 
 class ForeignIndex(PypiPrivateError):
@@ -104,10 +105,13 @@ def survey(storage: Storage, names: Iterable[str] = (), *, gather: Gather = conc
     Directories whose name is not normalised are to be copied from: no installer asks for them any more.
 
     :param names: normalised; only these projects. Empty: all.
+    :raises ConfigError: no release file lies there, and no index of ours.
     :raises NotPublished: one of *names* has no such directory.
     :raises StorageError: the store failed.
     """
     wanted, directories, remarks = frozenset(names), _directories(storage), list[Remark]()
+    if not directories:
+        _check_ours(storage)
     astray = directories.pop("", {})
     # Where nothing lies as it should, nothing is done, which must not pass for success.
     remarks += [] if wanted else _astray(storage, astray, Kind.LEFT_OUT if directories else Kind.REFUSED)
@@ -136,6 +140,15 @@ def _directories(storage: Storage) -> dict[str, dict[str, Entry]]:
     return {
         name: entries for name, entries in found.items() if any(map(layouts.is_release_file, map(posixpath.basename, entries)))
     }
+
+
+def _check_ours(storage: Storage) -> None:
+    """Where a record lies, of the root or of a project, there is nothing left to adopt; elsewhere there never was."""
+    keys = (entry.key for entry in storage.list(""))
+    if not any(key.count("/") <= 1 and posixpath.basename(key) == simple.ROOT_RECORD for key in keys):
+        said = f"there is nothing to adopt in {storage.location}: no wheel or sdist lies there, and no index"
+        hint = "Correct where it is, or look whether these credentials may list it; adopt --from PLACE copies from elsewhere."
+        raise ConfigError(said, hint=hint)
 
 
 def _astray(storage: Storage, entries: Iterable[str], kind: Kind) -> Iterator[Remark]:
@@ -196,6 +209,7 @@ def survey_place(
             raise ConfigError(f"nothing lies in {place.storage.location}: there is no such place, or it is empty", hint=hint)
     wanted = frozenset(names)
     seen = _LOOKS[layout](places, gather)
+    _check_any(seen, origin.location)
     copies = _sorted(candidate for candidate in seen.candidates if candidate.project in (wanted or {candidate.project}))
     _check_found(wanted, {candidate.project for candidate in copies}, origin.location)
     remarks = tuple(remark for remark in seen.remarks if remark.project in (wanted or {remark.project}))
@@ -274,8 +288,7 @@ def _look_at_pages(places: Sequence[_Place], gather: Gather) -> _Seen:
     place = places[0]
     if pages := _read_pages(place, gather):
         return _look_at(pages, places)
-    hint = "Say --layout directory to take every wheel and sdist that lies there."
-    raise ConfigError(f"no page in {place.storage.location} lists a release file", hint=hint)
+    raise ConfigError(f"no page in {place.storage.location} lists a release file", hint=_AS_FILES)
 
 
 def _look_at(pages: Mapping[str, Sequence[Link]], places: Sequence[_Place]) -> _Seen:
@@ -312,6 +325,8 @@ def _links(place: _Place, keys: Sequence[str]) -> list[Link]:
 def _look_at_list(places: Sequence[_Place], gather: Gather) -> _Seen:  # noqa: ARG001  there is but one thing to read
     """What dumb-pypi made pages of, and the files that it does not care for."""
     seen, place = _Seen(), places[0]
+    if layouts.PACKAGES not in place.entries:
+        raise ConfigError(f"there is nothing to adopt in {place.storage.location}: it has no {layouts.PACKAGES}", hint=_AS_FILES)
     for link in place.read(layouts.PACKAGES, layouts.read_list).values():
         try:
             project = str(parse_filename(link.filename).project)
@@ -354,6 +369,13 @@ def _locate(places: Sequence[_Place], directory: str, link: Link) -> list[tuple[
         if link.filename in each.named:
             return [(each.storage, entry) for entry in each.named[link.filename]]
     return []
+
+
+def _check_any(seen: _Seen, location: str) -> None:
+    """Where nothing could be taken and nothing is refused, nothing is done, which must not pass for success."""
+    if not seen.candidates and all(remark.kind is Kind.LEFT_OUT for remark in seen.remarks):
+        hint = f"Name another place, or say another --layout: {', '.join(layouts.LAYOUTS)}."
+        raise ConfigError(f"there is nothing to adopt in {location}: no wheel or sdist is found there in this layout", hint=hint)
 
 
 def _check_found(wanted: Iterable[str], found: Iterable[str], location: str) -> None:

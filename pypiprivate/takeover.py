@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 from . import adopt, artifact, promote
 from .adopt import Found, Reader
 from .errors import ArtifactDeleted, ProjectClosed, UnsupportedIndex
-from .filenames import Identity
+from .filenames import Identity, parse_filename
 from .index import Gather, Index, concurrently, singly
 from .model import Existing, File, Outcome, Project, url_of
 from .publish import Receipt, publish
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+#: To upload the very bytes that were deleted undoes that, on purpose; to adopt a mirror once more must not.
+_DELETED = "it was deleted from this index; pypi-private upload brings it back"
 #: Projects, or files, that are copied by one publish: the root is written once for all of them.
 _PROJECTS, _FILES = 32, 256
 
@@ -220,6 +222,26 @@ def _finish(storage: Storage, names: Sequence[str], sleep: Callable[[float], Non
     index.finish([index.project(name) for name in names])
 
 
+class _Known(NamedTuple):
+    """What the repository has of a project, by file name and digest, and what was deleted and has not come back."""
+
+    held: frozenset[tuple[str, str]]
+    deleted: frozenset[tuple[Identity | str, str]]
+
+    @classmethod
+    def of(cls, record: Project) -> _Known:
+        held = frozenset((file.filename, file.sha256) for file in record.held_files)
+        deleted = {(_identity(each.filename, record.name), each.sha256) for each in record.deleted}
+        return cls(held, frozenset(deleted - {(_identity(filename, record.name), sha256) for filename, sha256 in held}))
+
+
+def _identity(filename: str, project: str) -> Identity | str:
+    try:
+        return parse_filename(filename, project)
+    except ValueError:  # an inherited record may hold anything
+        return filename
+
+
 @dataclass
 class _Batch:
     """The files of some projects, read; of those that the repository has already nothing more is wanted."""
@@ -228,7 +250,7 @@ class _Batch:
     offers: list[_Copy] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
     present: int = 0
-    held: dict[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
+    known: dict[str, _Known] = field(default_factory=dict)
 
     @classmethod
     def of(cls, storage: Storage, candidates: Iterable[Candidate], read: Reader, sent: Sent) -> _Batch:
@@ -242,31 +264,35 @@ class _Batch:
         return batch
 
     def add(self, candidate: Candidate, read: Reader, sent: Sent) -> None:
-        sha256 = candidate.link.hashes.get("sha256") if candidate.link else None
-        if (candidate.filename, sha256) in self.holds(candidate.project):
-            # The older index says which bytes it has, and these are here: a takeover that was interrupted reads nothing twice.
-            self.present += 1
+        sha256 = candidate.link.hashes.get("sha256", "") if candidate.link else ""
+        if sha256 and self.passes_over(candidate.project, candidate.filename, sha256):
+            # The older index says which bytes it has, and these are known: a takeover that was interrupted reads nothing twice.
             sent(candidate.entry.size)
             return
         identity, found = adopt.read_found(
             candidate.origin, candidate.entry, candidate.project, link=candidate.link, read=read, sent=sent
         )
-        if (found.file.filename, found.file.sha256) in self.holds(identity.project):
-            self.present += 1
+        if self.passes_over(identity.project, found.file.filename, found.file.sha256):
             return
         self.remarks += _strange(identity.project, [found])
         self.offers.append(_Copy(candidate.origin, identity.project, candidate.entry.key, found.file, identity, found.metadata))
 
-    def holds(self, project: str) -> frozenset[tuple[str, str]]:
-        """File names and digests of what the repository has of a project."""
-        if project not in self.held:
-            record = Index(self.storage).project(project)
-            self.held[project] = frozenset((file.filename, file.sha256) for file in record.held_files)
-        return self.held[project]
+    def passes_over(self, project: str, filename: str, sha256: str) -> bool:
+        """Tell whether there is nothing to do: the repository has these bytes under this name, or deleted them."""
+        if project not in self.known:
+            self.known[project] = _Known.of(Index(self.storage).project(project))
+        known = self.known[project]
+        if (filename, sha256) in known.held:
+            self.present += 1
+        elif (_identity(filename, project), sha256) in known.deleted:
+            self.remarks.append(Remark(Kind.LEFT_OUT, project, filename, _DELETED))
+        else:
+            return False
+        return True
 
     def complete(self) -> list[str]:
         """Names of projects of which there are files, but none to add."""
-        return sorted({name for name, files in self.held.items() if files} - {offer.project for offer in self.offers})
+        return sorted({name for name, known in self.known.items() if known.held} - {offer.project for offer in self.offers})
 
     def leave_out_twins(self) -> None:
         """Of one release file with different bytes nobody knows which are right, and what is published stays for ever."""

@@ -622,7 +622,7 @@ def litter(objects: Objects) -> str | None:
     for key in [key for key in objects if key.endswith("/index.json")]:
         project = record_of(key, objects[key].body)
         stored = [other.removeprefix(f"{project.name}/") for other in objects if other.startswith(f"{project.name}/")]
-        if left := project.orphans(name for name in stored if "/" in name):
+        if left := project.orphans(described_by(name) or name for name in stored if "/" in name):
             return f"{project.name}/{left[0]} lies about"
     return None
 

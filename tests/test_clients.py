@@ -424,7 +424,14 @@ def test_names_are_normalised_and_told_once(config: str, capsys: Printed) -> Non
     ("arguments", "code", "words"),
     [
         (["-r", "bare", "client-config", "uv"], 1, "index_url"),
-        (["-r", "acme", "client-config", "uv", "acme hello"], 2, "acme hello"),
+        (["-r", "bare", "client-config", "uv"], 1, "my.cfg [bare]: index_url = https://"),
+        (
+            ["-r", "acme", "client-config", "uv", "acme hello"],
+            2,
+            "'acme hello' is no name of a project.\nWrite NAME alone, as acme-hello.",
+        ),
+        (["-r", "./dir", "client-config", "pip"], 1, "my.cfg, as [acme] with type = local-filesystem, base_path = "),
+        (["-r", "s3://acme/simple", "client-config", "pip"], 1, "type = aws-s3, bucket = acme, prefix = simple, index_url = "),
         (["-r", "acme", "client-config", "uv", "acme-hello==1.0"], 2, "not a project"),
     ],
 )

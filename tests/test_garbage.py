@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -411,6 +412,22 @@ def test_the_program_says_what_would_go_and_takes_it_only_if_told(
     assert index.stat(key) is None
     assert verify(index).findings == ()
     assert told(index, "-q", "gc", "demo") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_where_nothing_is_due_the_program_says_what_waits(
+    index: LocalStorage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(index, "gc", "--yes") == 0
+    capsys.readouterr()
+    assert told(index, "gc") == 0
+    assert capsys.readouterr().err == f"there is nothing to remove from {index.location}\n"
+    for count, waiting in enumerate((r"1 object \(4 B\) waits", r"2 objects \(8 B\) wait"), 1):
+        index.store(f"demo/{count}{'0' * 31}/demo-9.tar.gz", b"body", sha256=hashlib.sha256(b"body").hexdigest())
+        assert told(index, "gc") == 0
+        said = rf"nothing is due yet: {waiting} until a day has passed, the first since \d{{4}}-\d\d-\d\d \d\d:\d\d UTC\n"
+        assert re.fullmatch(said, capsys.readouterr().err)
+    assert told(index, "-q", "gc") == 0
     assert capsys.readouterr().err == ""
 
 

@@ -262,3 +262,24 @@ def test_what_a_url_may_lead_to_is_no_orphan(url: str) -> None:
 def test_a_file_of_another_name_does_not_keep_what_was_deleted_of_an_older_index() -> None:
     published = file("demo-1.0.tar.gz", "b")
     assert Project("demo", files=(published,)).orphans(["demo-1.0.tar.gz"]) == ["demo-1.0.tar.gz"]
+
+
+@pytest.mark.parametrize(
+    ("filename", "version"),
+    [
+        ("demo-1.0-py3-none-any.whl", "1.0"),
+        ("demo-1.0-1a-py2.py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl", "1.0"),
+        ("demo-1.0.whl", "None"),
+        ("demo-1.0-garbage.whl", "None"),
+        ("demo-1.0-py3-none.whl", "None"),
+        ("demo-1.0-x1-py3-none-any.whl", "None"),
+        ("demo-1.0-py3-none-any-a-b-c.whl", "None"),
+        ("demo-1.0.tar.gz", "1.0"),
+    ],
+)
+def test_a_file_is_of_the_version_that_its_whole_name_says(filename: str, version: str) -> None:
+    assert str(Project("demo").version_of(filename)) == version
+    try:
+        assert str(parse_filename(filename, "demo").version) == version
+    except ValueError:
+        assert version == "None"

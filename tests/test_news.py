@@ -19,7 +19,7 @@ import pytest
 from pypiprivate import amend, artifact, edits, news, open_repository, publish, simple
 from pypiprivate.cli import main
 from pypiprivate.edits import Target
-from pypiprivate.errors import NotPublished, StorageError, UnsupportedIndex
+from pypiprivate.errors import Conflict, NotPublished, StorageError, UnsupportedIndex
 from pypiprivate.index import streaming
 from pypiprivate.model import File, Project, ProjectList, Status
 from pypiprivate.news import News
@@ -291,17 +291,57 @@ def test_a_publish_does_not_touch_them(storage: MemoryStorage, tmp_path: Path) -
     assert renew(storage).written == ("news.html", "news.xml")
 
 
-def test_what_is_older_replaces_nothing(storage: MemoryStorage, tmp_path: Path) -> None:
+def test_what_was_read_earlier_replaces_nothing(storage: MemoryStorage, tmp_path: Path) -> None:
     """One that read the records before a publish, and writes after another that read them later."""
+
+    class Slow(Observed):
+        def swap(self, key: str, body: bytes, *, replacing: Stored | None, content_type: str) -> None:
+            if key == "news.xml" and b"acme 1.2" not in body:
+                send(self.inner, make_wheel(tmp_path, "acme", "1.2"), day=4)
+                renew(self.inner)
+            super().swap(key, body, replacing=replacing, content_type=content_type)
+
+    assert renew(Slow(storage)).written == ("news.html",)
+    assert b"acme 1.2" in body(storage, "news.xml")
+    assert b"<td>1.2<" in body(storage, "news.html")
+    assert renew(storage).written == ()
+
+
+def test_who_is_always_overtaken_gives_up(storage: MemoryStorage) -> None:
+    class Overtaken(Observed):
+        def swap(self, key: str, body: bytes, *, replacing: Stored | None, content_type: str) -> None:
+            if key == "news.html":
+                raise Conflict(key)
+            super().swap(key, body, replacing=replacing, content_type=content_type)
+
+    with pytest.raises(StorageError, match=r"news\.html.*gave up"):
+        renew(Overtaken(storage))
+
+
+def test_after_an_older_backup_came_back_it_is_told_of(storage: MemoryStorage, tmp_path: Path) -> None:
     before = snapshot(storage)
     send(storage, make_wheel(tmp_path, "acme", "1.2"), day=4)
     renew(storage)
-    newest = snapshot(storage)
-    slow = MemoryStorage()
-    for key, content in {**newest, "acme/index.json": before["acme/index.json"]}.items():
-        overwrite(slow, key, content)
-    assert renew(slow).written == ()
-    assert snapshot(slow)["news.xml"] == newest["news.xml"]
+    for key, content in before.items():
+        overwrite(storage, key, content)
+    assert "news.xml" in renew(storage).written
+    assert b"acme 1.2" not in body(storage, "news.xml")
+
+
+def test_a_record_that_cannot_be_understood_is_left_out_and_told_of(
+    storage: MemoryStorage, index: LocalStorage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for each in (storage, index):
+        overwrite(each, "other/index.json", b"no record")
+    for act in (news.preview, renew):
+        errors: list[UnsupportedIndex] = []
+        assert {item.project for item in act(storage, unreadable=errors.append).items} == {"acme"}
+        assert [error.key for error in errors] == ["other/index.json"]
+        with pytest.raises(UnsupportedIndex):
+            act(storage)
+    assert run(index) == 1
+    assert "other/index.json" in capsys.readouterr().err
+    assert index.get("news.xml")
 
 
 def test_two_at_once_end_with_the_newer_one(storage: MemoryStorage, tmp_path: Path) -> None:
@@ -459,6 +499,7 @@ def test_the_program_says_it_to_machines(index: LocalStorage, capsys: pytest.Cap
             }
         ],
         "dry_run": False,
+        "unreadable": [],
     }
 
 

@@ -196,7 +196,7 @@ def test_what_is_not_there_is_not_promoted(staging: MemoryStorage) -> None:
 
 def test_what_is_yanked_even_in_part_is_not_promoted(staging: MemoryStorage) -> None:
     amend.amend(staging, "demo", edits.yank(ONE, filenames=[WHEEL]))
-    assert "Unyank" in refused(staging, f"no demo 1.0 to promote .its {WHEEL} is yanked.")
+    assert "Unyank" in refused(staging, rf"^demo 1\.0 is yanked in memory:\S+ \({WHEEL}\), and what is yanked is not promoted\.$")
 
 
 def test_what_is_quarantined_is_not_promoted_and_what_is_archived_is(staging: MemoryStorage) -> None:

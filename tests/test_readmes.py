@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
+import logging
+import os
 import re
 import sys
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -16,7 +21,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from pypiprivate import amend, artifact, edits, garbage, pages, promote, publish, readme, simple
+from pypiprivate import amend, artifact, edits, garbage, pages, promote, publish, readme, rendering, simple
 from pypiprivate.artifact import Artifact
 from pypiprivate.edits import Target
 from pypiprivate.errors import StorageError
@@ -104,6 +109,8 @@ def test_markdown_and_restructuredtext_are_rendered(content_type: str, text: str
         ("text/x-unknown", "<b>as it is</b>"),
         ("no type at all", "<b>as it is</b>"),
         ("text/markdown; variant=Unknown", "<b>as it is</b>"),
+        (f"text/markdown; variant*{'1' * 5000}=x", "<b>as it is</b>"),
+        (f"text/markdown; variant*0*=x; variant*{'1' * 50}*=x", "<b>as it is</b>"),
         ("text/x-rst", "broken\n=\n\n.. raw:: html\n\n   <b>as it is</b>\n"),
         ("text/x-rst", "\n".join(" " * n + "* <b>as it is</b>\n" for n in range(0, 800, 2))),
     ],
@@ -173,6 +180,112 @@ def test_its_policy_allows_its_one_style_and_nothing_else() -> None:
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     assert f'<meta http-equiv="Content-Security-Policy" content="{policy}">' in body
     assert "<title>README of &lt;demo&gt; &quot;1&quot;</title>" in body
+
+
+# -- rendering ----------------------------------------------------------------------------------------------------------------
+
+MANY = """
+# More
+
+[down](#more) [file](docs/more.md) <a href="#more" target="_top">up</a> ![a "b"](c.png) ![](d.png) [![](e.png)](https://example.com)
+"""
+
+
+def rendered(text: str, kind: str = "text/markdown", variant: str = "GFM", **how: int) -> dict[str, str]:
+    """Render in this process."""
+    return rendering.answer(text, kind, variant, **how)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (HOSTILE, "text/markdown"),
+        (MANY, "text/markdown"),
+        (HOSTILE, "text/x-rst"),
+        ("Demo\n====\n\n`a <https://b>`_", "text/x-rst"),
+    ],
+)
+def test_a_process_of_its_own_says_what_this_one_says(text: str, kind: str) -> None:
+    html = rendered(text, kind)["html"]
+    assert html in readme.page(Description(text, kind), title="demo 1.0").decode()
+    assert not {"img", "script"} & set(Seen(html.encode()).tags)
+
+
+def test_what_cannot_be_rendered_says_why() -> None:
+    assert rendered("broken\n=\n\n.. raw:: html\n\n   <b>", "text/x-rst") == {"reason": "it cannot be rendered as text/x-rst"}
+    assert set(rendered("\n".join(" " * n + "* a\n" for n in range(0, 800, 2)), "text/x-rst")) == {"reason"}
+    assert rendered("# Demo", most=10)["reason"].endswith("letters, of 10 at most")
+
+
+def test_a_renderer_is_asked_and_answers_in_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows; and this process is to go on without limits
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps({"text": "*ä*", "kind": "text/markdown", "variant": "GFM"})))
+    rendering.main()
+    assert json.loads(capsys.readouterr().out) == {"html": "<p><em>ä</em></p>\n"}
+
+
+def test_a_renderer_has_so_much_memory_and_so_much_time() -> None:
+    resource = pytest.importorskip("resource")
+    limits = (resource.RLIMIT_AS, resource.RLIMIT_CPU)
+    before = [resource.getrlimit(what) for what in limits]
+    try:
+        rendering.limit(1 << 50, 1 << 30)
+        assert [resource.getrlimit(what)[0] for what in limits] == [1 << 50, 1 << 30]
+        rendering.limit(-2, 1 << 29)
+        assert [resource.getrlimit(what)[0] for what in limits][1] == 1 << 29
+    finally:
+        for what, limit in zip(limits, before, strict=True):
+            resource.setrlimit(what, limit)
+
+
+def chain(length: int) -> str:
+    """Write substitutions of which each is the next one twice."""
+    links = (f".. |a{n}| replace:: |a{n + 1}| |a{n + 1}|\n" for n in range(length))
+    return "".join(links) + f".. |a{length}| replace:: boom\n\n|a0|\n"
+
+
+def test_what_explodes_is_shown_as_text_and_soon(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, readme.log.name)
+    began = time.monotonic()
+    body = readme.page(Description(chain(40), "text/x-rst"), title="demo 1.0", patience=1)
+    assert time.monotonic() - began < 10
+    assert Seen(body).all("pre") == [{"class": "text"}]
+    assert "a README is kept as text: rendering it takes longer than 1 s" in caplog.text
+
+
+def renderer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Let another program be taken for the interpreter."""
+    program = tmp_path / "interpreter"
+    program.write_text(f"#!{sys.executable} -I\nimport os, signal, sys\nsys.stdin.read()\n{code}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a script is no program there")
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("print('no JSON')", "Expecting value"),
+        ("print('[]')", "list indices must be"),
+        ("os.abort()", "its renderer ended with exit code -6: "),
+        ("sys.exit('one\\ntwo \\x1b[31m')", r"its renderer ended with exit code 1: two \x1b[31m"),
+        ('print(\'{"reason": "so"}\')', "kept as text: so"),
+    ],
+)
+def test_anything_but_a_good_answer_means_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: str, reason: str
+) -> None:
+    caplog.set_level(logging.INFO, readme.log.name)
+    renderer(tmp_path, monkeypatch, code)
+    assert page("# <b>Demo</b>").all("pre") == [{"class": "text"}]
+    assert reason in caplog.text
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a script is no program there")
+def test_what_ctrl_c_ends_is_not_published_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    renderer(tmp_path, monkeypatch, "signal.signal(signal.SIGINT, signal.SIG_DFL); os.kill(os.getpid(), signal.SIGINT)")
+    with pytest.raises(KeyboardInterrupt):
+        page("# Demo")
 
 
 @pytest.mark.parametrize(("length", "is_cut"), [(readme.MOST // 2, False), (readme.MOST // 2 + 1, True)])
@@ -540,13 +653,37 @@ def promoted(storage: Storage) -> MemoryStorage:
     return target
 
 
-def test_a_promotion_carries_the_readme(storage: MemoryStorage) -> None:
+def test_a_promotion_has_the_readme(storage: MemoryStorage) -> None:
     target = promoted(storage)
     assert [file.readme for file in record(target, "demo").files] == [file.readme for file in record(storage, "demo").files][:2]
     assert snapshot(target)[key_of_readme(target)] == snapshot(storage)[key_of_readme(storage)]
 
 
-def test_a_lost_readme_does_not_hold_a_promotion_up(storage: MemoryStorage) -> None:
+def test_a_readme_that_somebody_spoilt_is_not_promoted(storage: MemoryStorage) -> None:
+    key = key_of_readme(storage)
+    before = snapshot(storage)[key]
+    overwrite(storage, key, b"<!DOCTYPE html><script>alert(1)</script>", simple.HTML_TYPE)
+    target = promoted(storage)
+    assert snapshot(target)[key_of_readme(target)] == before
+
+
+def test_a_lost_readme_is_promoted_all_the_same(storage: MemoryStorage) -> None:
     storage.delete(key_of_readme(storage))
     target = promoted(storage)
-    assert (readmes(target), kinds(target)) == ([], [])
+    assert (readmes(target), kinds(target)) == ([f"{WHEEL}.html"], [])
+
+
+def test_an_sdist_whose_metadata_nothing_vouches_for_is_promoted_without_a_readme(dist: Path) -> None:
+    storage = MemoryStorage()
+    send([built(dist)[0]], storage)
+    target = promoted(storage)
+    assert (readmes(target), [file.readme for file in record(target, "demo").files]) == ([], [False])
+
+
+def test_metadata_that_cannot_be_read_are_promoted_without_a_readme(storage: MemoryStorage) -> None:
+    body, found = b"no metadata", record(storage, "demo")
+    wheel = file_of(storage, WHEEL)
+    storage.store(f"demo/{wheel.key}.metadata", body, sha256=sha256(body).hexdigest())
+    vouched = replace(wheel, core_metadata={"sha256": sha256(body).hexdigest()})
+    edit_record(storage, replace(found, files=tuple(vouched if file == wheel else file for file in found.files)))
+    assert readmes(promoted(storage)) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,47 @@ def test_one_bad_artifact_and_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"demo-2\.0"):
         repository.publish([make_sdist(tmp_path), tmp_path / "demo-2.0.tar.gz"])
     assert not (tmp_path / "index").exists()
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".whl", "demo-1.0-py3-none-any.whl/demo-2.0.tar.gz"])
+def test_a_file_that_cannot_even_be_looked_at_is_said_in_a_sentence(name: str, tmp_path: Path) -> None:
+    repository = pypiprivate.open_repository(str(tmp_path / "index"), project=tmp_path, environ={})
+    make_wheel(tmp_path)
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        repository.publish([tmp_path / name])
+
+
+SLOW = """
+import threading
+from pypiprivate.storage.base import Backend
+
+opened = threading.Event()
+
+def wait(options):
+    if not opened.wait(60):
+        raise TimeoutError
+    raise OSError("the plug-in does not open")
+
+BACKEND = Backend(type="slow", scheme="slow", options=(), open=wait, url_host=None, url_path=None)
+"""
+
+
+def test_what_is_wrong_with_an_artifact_does_not_wait_for_the_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plug-in that takes its time to open, and then fails in its own way."""
+    about = tmp_path / "site/slow_storage-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: slow-storage\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[pypiprivate.storage]\nslow = slow_storage:BACKEND\n")
+    (tmp_path / "site/slow_storage.py").write_text(SLOW)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    repository = pypiprivate.open_repository("slow://", project=tmp_path, environ={})
+    opened = importlib.import_module("slow_storage").opened
+    (tmp_path / "demo-2.0.tar.gz").write_bytes(b"not gzip")
+    with pytest.raises(ArtifactError, match=r"demo-2\.0"):
+        repository.publish([tmp_path / "demo-2.0.tar.gz"])
+    opened.set()
+    with pytest.raises(OSError, match="does not open"):
+        repository.publish([make_sdist(tmp_path)])
 
 
 def test_the_package_itself_loads_nothing_until_asked() -> None:

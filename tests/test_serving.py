@@ -64,7 +64,7 @@ from .served import (
     fill,
 )
 from .servers import READER, seaweedfs, shared
-from .web import by_recipe
+from .web import _nginx, by_recipe, code_blocks, free_port, nginx
 
 #: The oldest pip that runs on a Python.
 OLDEST_PIP = "19.2.3" if sys.version_info < (3, 12) else "23.1.2"
@@ -174,7 +174,10 @@ def test_a_readme_is_a_page_and_no_file(site: Site) -> None:
     plain, zipped = (site.ask(f"foo-bar/{path}", accept=PIP_ACCEPT, Accept_Encoding=coding) for coding in ("identity", "gzip"))
     assert (plain.status, plain.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert (plain.headers["cache-control"], plain.headers["vary"]) == ("private, max-age=0, must-revalidate", "Accept-Encoding")
-    assert {"frame-src 'self'", "frame-ancestors 'self'"} <= set(plain.headers["content-security-policy"].split("; "))
+    assert plain.headers["content-security-policy"] == recipe.STILL_CSP
+    assert {"frame-src 'self'", "frame-ancestors 'self'"} <= set(
+        site.ask("foo-bar/").headers["content-security-policy"].split("; ")
+    )
     assert b"<title>README of foo-bar 1.0</title>" in plain.body
     assert gzip.decompress(zipped.body) == plain.body
     assert site.ask(f"foo-bar/{path}", user=None).status == 401
@@ -189,6 +192,7 @@ def test_news_are_a_page_and_a_feed(site: Site, path: str, type_: str) -> None:
     assert b"foo-bar" in plain.body
     assert gzip.decompress(zipped.body) == plain.body
     assert site.ask(path, user=None).status == 401
+    assert plain.headers["content-security-policy"] == (recipe.STILL_CSP if path == "news.html" else recipe.CSP)
     assert "form-action 'self'" in site.ask("").headers["content-security-policy"]
     assert b'<form action="news.html">' in site.ask("").body
 
@@ -283,18 +287,55 @@ def test_a_browser_is_told_to_be_careful(site: Site) -> None:
 
 def test_without_njs_all_but_normalising_works(index: Path, tmp_path: Path) -> None:
     place = Place("local-filesystem", {"base_path": str(index)})
-    (documented,) = re.findall(r"^    (map \$named .*)$", (ROOT / "docs/serving/nginx.rst").read_text("utf-8"), re.MULTILINE)
 
     def without_njs(text: str) -> str:
-        kept = [line for line in text.splitlines() if not line.endswith("# njs")]
-        assert len(kept) == len(text.splitlines()) - 2
+        assert 'Without njs: leave out all lines that end in "njs"' in text
+        kept = [line for line in text.splitlines() if not line.endswith("njs")]
         assert "js_" not in "".join(kept)
-        return "\n".join([documented, *kept])
+        return "\n".join(kept)
 
     with by_recipe("nginx", place, tmp_path, changed=without_njs) as url:
         assert ask(url, "demo/", accept=PIP_ACCEPT).headers["content-type"] == JSON
         assert ask(url, "demo").headers["location"] == "/simple/demo/"
         assert ask(url.rstrip("/")).headers["location"] == "/simple/"
+        assert {ask(url, path).status for path in ("Acme.MD", "Acme.MD/", "acme_md", "Demo", "Foo.Bar/")} == {404}
+
+
+def test_the_block_of_the_readme_tells_a_browser_what_things_are(index: Path) -> None:
+    fresh, kept = "max-age=0, must-revalidate", "max-age=31536000, immutable"
+    page = "text/html; charset=utf-8"
+    with nginx(index) as url:
+        file, *_ = files_of(url, "foo-bar")
+        (readme,) = re.findall(r'<iframe [^>]* src="([^"]*)"', ask(url, "foo-bar/").body.decode())
+        expected = {
+            **dict.fromkeys(("", "index.html", "demo/", "demo/index.html", "news.html", f"foo-bar/{readme}"), (page, fresh)),
+            "news.xml": ("application/atom+xml", fresh),
+            **dict.fromkeys(("index.json", "demo/index.json"), (JSON, fresh)),
+            **dict.fromkeys((file, f"{file}.metadata"), ("application/octet-stream", kept)),
+        }
+        answers = {path: ask(url, path) for path in expected}
+        hidden = {ask(url, path).status for path in (".git/config", ".pypiprivate/locks/demo", "demo/.index.html.swp", "nope/")}
+    assert {answer.status for answer in answers.values()} == {200}
+    assert hidden == {404}
+    told = {path: (answer.headers["content-type"], answer.headers["cache-control"]) for path, answer in answers.items()}
+    assert told == expected
+
+
+def test_the_doctor_of_the_documentation_sees_what_installers_see(
+    before_directory: Site, index: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = code_blocks("console", ROOT / "docs/serving/nginx.rst")[-1]
+    password = quote(USER[1])
+    here = before_directory.url.replace("://", f"://{USER[0]}:{password}@")
+    line = shown.replace("/srv/pypi/simple", str(index)).replace("https://alice:PASSWORD@pypi.example.com/simple/", here)
+    monkeypatch.setenv("SSL_CERT_FILE", str(before_directory.trusting))
+    program, *arguments = line.removeprefix("$ ").split()
+    assert program == "pypi-private"
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "credentials are asked for, and these are accepted." in said
+    assert "other spelling: a name that is not normalised leads to it." in said
+    assert password not in said
 
 
 # -- installers ---------------------------------------------------------------------------------------------------------------
@@ -660,6 +701,35 @@ def test_nginx_listens_where_clients_look(url: str, listens: str) -> None:
     assert ("Passwords go over the wire as they are" in text) == url.startswith("http:")
 
 
+@pytest.mark.parametrize("name", ["nginx", "nginx-fallback", "nginx-s3"])
+@pytest.mark.parametrize(
+    ("url", "listens"),
+    [
+        ("http://127.0.0.1:18081/simple/", "127.0.0.1:18081"),
+        ("http://localhost:18081/simple/", "localhost:18081"),
+        ("http://[::1]:18081/simple/", "[::1]:18081"),
+        ("https://localhost/simple/", "localhost:443 ssl"),
+    ],
+)
+def test_nginx_listens_for_this_machine_alone_where_clients_look_there(name: str, url: str, listens: str) -> None:
+    text = write(RECIPES[name], Place("any", S3 | {"base_path": "/srv"}, url))[f"{name}.conf"]
+    assert re.findall(r"^ *listen (.*);$", text, re.MULTILINE) == [listens]
+    assert "Passwords go over the wire as they are" not in text
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_nothing_but_this_machine_reaches_what_is_for_it(index: Path, tmp_path: Path, host: str) -> None:
+    port = free_port()
+    url = f"http://{host}:{port}/simple/"
+    place = Place("local-filesystem", {"base_path": str(index)}, url, str(tmp_path))
+    for name, text in write(RECIPES["nginx"], place, users="").items():
+        (tmp_path / name).write_text(text, "utf-8")
+    with _nginx(f'include "{tmp_path}/nginx.conf";', port):
+        assert ask(url, "demo/").status == 200
+        with pytest.raises((ConnectionRefusedError, TimeoutError)):  # where any address would do, this one would
+            socket.create_connection(("127.0.0.2", port), timeout=1).close()
+
+
 @pytest.mark.parametrize("base_path", ["/srv/$uri", "/srv/a\nb", "/srv/a\\b"])
 def test_a_path_that_nginx_would_misread_is_refused(base_path: str) -> None:
     with pytest.raises(ConfigError, match="nginx cannot be told of"):
@@ -756,7 +826,11 @@ def test_a_recipe_is_not_written_over_what_somebody_has_edited(tmp_path: Path, c
     conf = tmp_path / "conf"
     write_it = ["-r", str(tmp_path / "simple"), "recipe", "nginx", "--into", str(conf)]
     assert main(write_it) == 0
+    assert capsys.readouterr().err.count("wrote ") == 2
     assert main(write_it) == 0  # again is no error
+    said = capsys.readouterr().err
+    assert all(f"unchanged {conf / name}\n" in said for name in ("names.js", "nginx.conf"))
+    assert "wrote" not in said
     for name in ("names.js", "nginx.conf"):
         other = "nginx.conf" if name == "names.js" else "names.js"
         ours = (conf / name).read_text("utf-8")
@@ -867,7 +941,7 @@ def test_serve_asks_for_passwords(index: Path, work: Path, tmp_path: Path) -> No
     assert "name and password belong in ~/.netrc" in err
 
 
-def test_serve_reads_a_private_bucket(in_bucket: Place, tmp_path: Path) -> None:
+def test_serve_reads_a_private_bucket(in_bucket: Place, work: Path, tmp_path: Path) -> None:
     env = environment(tmp_path, PP_S3_ACCESS_KEY=READER[0], PP_S3_SECRET_KEY=READER[1])
     user = tmp_path / "user.cfg"
     keys = ("bucket", "prefix", "region", "endpoint")
@@ -886,7 +960,7 @@ def test_serve_reads_a_private_bucket(in_bucket: Place, tmp_path: Path) -> None:
     with serving("-c", str(user), "-r", "internal", "serve", env=environment(tmp_path)) as (url, process):
         assert ask(url, "demo/", accept=JSON).headers["content-type"] == JSON
         assert "nginx reads a bucket with PP_S3_ACCESS_KEY" in ended(process, signal.SIGINT)[1]
-    done = failed("-c", str(user), "-r", "internal", "serve", "--auth", str(user), env=environment(tmp_path))
+    done = failed("-c", str(user), "-r", "internal", "serve", "--auth", str(work / "users"), env=environment(tmp_path))
     assert "Say PP_S3_ACCESS_KEY and PP_S3_SECRET_KEY" in done.stderr
 
 
@@ -903,17 +977,79 @@ def test_serve_without_nginx_does_not_pretend_to_ask_for_passwords(index: Path, 
     assert "pypiprivate[serve]" in done.stderr
 
 
-def test_serve_refuses_what_cannot_be(index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_serve_refuses_what_cannot_be(index: Path, work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-r", str(index), "serve", "--auth", str(tmp_path / "none")]) == 2
     assert "there is no such file" in capsys.readouterr().err
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert main(["-r", str(tmp_path / "empty"), "serve", "--port", str(taken.getsockname()[1])]) == 1
+        users, port = str(work / "users"), str(taken.getsockname()[1])
+        assert main(["-r", str(tmp_path / "empty"), "serve", "--auth", users, "--port", port]) == 1
         err = capsys.readouterr().err
     assert "nothing is published there yet" in err
-    assert "cannot be listened on: Address already in use" in err
-    for host, port in (("127.0.0.1", "99999"), ("127.0.0.1", "-1"), ("192.0.2.1", "0")):
+    assert "cannot be listened on: Address already in use.\n" in err
+    for host, port in (("127.0.0.1", "99999"), ("127.0.0.1", "-1"), ("192.0.2.1", "0"), ("a..b", "0")):
         assert main(["-r", str(index), "serve", "--host", host, "--port", port]) == 1
         assert "cannot be listened on" in capsys.readouterr().err
+
+
+#: What htpasswd, openssl and others make of ``correct horse``; then what nobody gets in with.
+HASHES = {
+    "apr1": "$apr1$aSalt$ByZ3ElJa9BapjT/kHepGn1",
+    "sha": "{SHA}L55TUjtiq8FBorTWAZ0jy6g129A=",
+    "ssha": "{SSHA}LhKrkM9Fy+zlstjdD7Kv2s6QvhBzYWx0",
+    "des": "abhfCpXqd4GrI",
+    "md5": "$1$aSalt$cwzqUu5yeRZJT8Q5fSewu/",
+    "bcrypt": "$2y$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2",
+    "sha256": "$5$aSalt$lJXItB/MMdlRvXOLgHUL0b8/0DwDJVNEbjHiwzh7rR.",
+    "sha512": "$6$aSalt$07Lumoj41z7ZXNx.tMo5avvhmpLCldTFnKBLw2MyFQBzQNUXgKCFV0M66VqrEygmtqXRHv.r1MiI08E9xHKuu/",
+    "rounds": "$6$rounds=1000$aSalt$xGKLDArNMnfKrgDAId5Ji/p08rsf1N09r6kKmeUdenAiPvxCOO9tn4nPwQT/lGoUUJ5j9XIkliqqZvlqTMINp1",
+    "comment": "$apr1$aSalt$ByZ3ElJa9BapjT/kHepGn1:Alice of Acme",
+    "plain text": "correct horse",
+    "nothing": "",
+    "torn": "$apr1$aSalt$ByZ3ElJa9Bapj",
+    "blank": "$apr1$aSalt$ByZ3ElJa9BapjT/kHepGn1 ",
+    "yescrypt": "$y$j9T$abcdefgh$4mqd6JVlUo/.JMgenptcdPqIowfqDPoC9lSyWQhPMf1",
+}
+
+
+def test_hashes_are_known_that_nginx_takes(index: Path, tmp_path: Path) -> None:
+    lines = {kind: f"{kind}:{said}\n" for kind, said in HASHES.items()}
+    users = tmp_path / "users"
+    users.write_text("# who may read\n\n" + "".join(lines.values()), "utf-8")
+    address, program = serve.free("127.0.0.1", 0), serve.nginx_program()
+    assert program
+    with (
+        serve.nginx(program, Place("local-filesystem", {"base_path": str(index)}), address, users=users),
+        ThreadPoolExecutor(len(lines)) as pool,
+    ):
+        statuses = pool.map(lambda kind: ask(address.url, user=(kind, USER[1])).status, lines)
+        let_in = {kind: status == 200 for kind, status in zip(lines, statuses, strict=True)}
+    assert {kind: serve.has_users(line) for kind, line in lines.items()} == let_in
+    assert (let_in["apr1"], let_in["plain text"]) == (True, False)
+
+
+def test_hashes_are_those_of_the_platform() -> None:
+    taken = {kind for kind, platform in product(HASHES, ("darwin", "win32")) if serve.has_users(f"a:{HASHES[kind]}", platform)}
+    assert taken == {"apr1", "sha", "ssha", "des", "comment"}
+    assert not serve.has_users(f"a:{HASHES['des']}", "win32")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n\n", "# alice:$apr1$aSalt$ByZ3ElJa9BapjT/kHepGn1\n", "alice:secret\n", "a:{PLAIN}b\n", "\xff"]
+)
+def test_a_file_that_lets_nobody_in_is_refused(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    users = tmp_path / "users"
+    users.write_text(text, "latin-1")
+    assert main(["-r", str(index), "serve", "--auth", str(users)]) == 2
+    err = capsys.readouterr().err
+    assert f"{users} lets nobody in: it has no line NAME:HASH with a hash that nginx takes." in err
+    assert "serving" not in err
+
+
+def test_a_file_of_users_that_cannot_be_read_is_refused(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-r", str(index), "serve", "--auth", str(index)]) == 2
+    assert f"{index} cannot be read: " in capsys.readouterr().err
 
 
 def test_nginx_ends_also_when_serve_is_killed(index: Path, tmp_path: Path) -> None:
@@ -1051,6 +1187,7 @@ def test_the_plain_server_shows_readmes(plain: str, stored: MemoryStorage) -> No
     answer = ask(plain, path)
     assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert answer.headers["cache-control"] == "private, max-age=0, must-revalidate"
+    assert answer.headers["content-security-policy"] == recipe.STILL_CSP
 
 
 def test_the_plain_server_has_news(plain: str) -> None:

@@ -1180,6 +1180,13 @@ def slash_pages_given_up_beside_a_publish(workshop: Workshop) -> Scenario:
     return replace(scenario, after=[with_slash_pages(mend("demo"), "off")])
 
 
+def a_release_deleted_after_slash_pages_were_given_up_beside_a_publish(workshop: Workshop) -> Scenario:
+    """A slash page that was put back shows nothing that is gone."""
+    scenario = slashed(repaired_beside_a_publish(workshop), "", "off")
+    left = [{name for name in names if not name.startswith("demo-1.0")} for names in scenario.expected["demo"]]
+    return replace(scenario, expected={"demo": left}, after=[with_slash_pages(delete("demo==1.0"), "")])
+
+
 def slash_pages_begun_beside_a_publish(workshop: Workshop) -> Scenario:
     """By a repair, of an index that had none."""
     scenario = repaired_beside_a_publish(workshop)
@@ -1311,6 +1318,10 @@ SCENARIOS: dict[str, tuple[Make, int]] = {
     "with slash pages: verified beside a delete": (lambda w: slashed(verified_beside_a_delete(w)), 1),
     "with slash pages: begun beside a publish": (slash_pages_begun_beside_a_publish, 1),
     "with slash pages: given up beside a publish": (slash_pages_given_up_beside_a_publish, 1),
+    "with slash pages: a release deleted after they were given up beside a publish": (
+        a_release_deleted_after_slash_pages_were_given_up_beside_a_publish,
+        1,
+    ),
 }
 #: The holes that were found. The third cannot occur: nothing is ever removed from the root.
 HOLES = {*range(1, 17)} - {3}

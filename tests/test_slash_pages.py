@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -256,6 +257,28 @@ def test_json_without_a_serial_of_ours_is_another_tool_s(body: bytes) -> None:
     assert documents.serial_of(body) is None
 
 
+def test_both_of_the_root_may_be_another_tool_s_and_are_adopted_at_once(put_up: Putting) -> None:
+    """Two threads do so; neither takes what the other one read."""
+    names = [f"p{number}" for number in range(2000)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for _ in range(4):
+            storage = MemoryStorage(slash_pages="html")
+            body = simple.root_to_json(ProjectList(serial=1, slash_pages="html").add(names))
+            storage.swap("index.json", body, replacing=None, content_type=simple.JSON_TYPE)
+            for key in ("index.html", ""):
+                put(storage, key, b'<html><body><a href="older/">older</a></body></html>')
+            put_up(storage, "1.0")
+            assert set(root(storage).projects) == {*names, "demo"}
+            for key in ("index.html", ""):
+                stored = storage.get(key)
+                assert stored
+                assert documents.serial_of(stored.body) == root(storage).serial
+    finally:
+        sys.setswitchinterval(interval)
+
+
 # -- what is wrong with them --------------------------------------------------------------------------------------------------
 
 
@@ -425,6 +448,61 @@ def test_a_copy_of_such_an_index_in_a_directory_has_none_and_remembers(tmp_path:
     put_up(copy, "2.0")
     assert verify.verify(copy).findings == ()
     assert record(copy, "demo").slash_pages == "html"
+
+
+@pytest.mark.parametrize("told", ["off", ""])
+@pytest.mark.parametrize("verb", VERBS)
+def test_one_that_was_put_back_after_it_was_given_up_goes_with_the_next_change(verb: str, told: str, put_up: Putting) -> None:
+    storage = given_up_and_put_back(put_up)
+    storage.slash_pages = told
+    VERBS[verb](storage)
+    assert storage.get("demo/") is None
+    put_up(storage, "1.0", project="other")
+    assert storage.get("") is None
+
+
+def test_no_file_is_deleted_that_one_lists_which_cannot_be_taken_away(put_up: Putting, caplog: pytest.LogCaptureFixture) -> None:
+    """Who publishes needs no right to delete; what is wrong with the index is said, and its release is there."""
+    storage = given_up_and_put_back(put_up)
+
+    def forbid(verb: str, key: str) -> None:
+        if (verb, key) in {("delete", "demo/"), ("delete", "")}:
+            raise StorageError(key, "access is denied (403).")
+
+    denied = Slashing(storage, before=forbid)
+    put_up(denied, "3.0")
+    put_up(denied, "1.0", project="other")
+    said = [text.partition(" and may still be there: ") for text in caplog.messages]
+    assert [before for before, _, _ in said] == ["demo/ was given up,", "/ was given up,"]
+    with pytest.raises(StorageError, match="denied"):
+        VERBS["delete"](denied)
+    assert any(key.endswith("demo-1.0-py3-none-any.whl") for key in snapshot(storage))
+    VERBS["delete"](storage)
+    assert not any(key.endswith("demo-1.0-py3-none-any.whl") for key in snapshot(storage))
+
+
+def test_one_that_is_wanted_again_or_of_another_tool_does_not_go_with_a_change(put_up: Putting) -> None:
+    storage = given_up_and_put_back(put_up)
+    newer = pages.project_to_html(Project("demo", serial=99))
+    for body in (b"", b"<html>another tool's</html>", newer):
+        put(storage, "demo/", body)
+        VERBS["yank"](storage)
+        stored = storage.get("demo/")
+        assert stored
+        assert stored.body == body
+
+
+def given_up_and_put_back(put_up: Putting) -> MemoryStorage:
+    """By a publisher who began before."""
+    storage = MemoryStorage(slash_pages="html")
+    put_up(storage, "1.0", "2.0")
+    found = {key: storage.get(key) for key in ("demo/", "")}
+    storage.slash_pages = "off"
+    repair.repair(storage, sleep=not_at_all)
+    for key, stored in found.items():
+        assert stored
+        storage.swap(key, stored.body, replacing=None, content_type=simple.HTML_TYPE)
+    return storage
 
 
 # -- the probe ----------------------------------------------------------------------------------------------------------------

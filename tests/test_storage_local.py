@@ -23,7 +23,7 @@ import pytest
 from pypiprivate.errors import ConfigError, StorageError
 from pypiprivate.storage import Storage, open_storage
 from pypiprivate.storage.conformance import StorageContract
-from pypiprivate.storage.local import LocalStorage, _flush, _move
+from pypiprivate.storage.local import LocalStorage, _flush, _move, _place
 
 JSON = "application/vnd.pypi.simple.v1+json"
 RECORD = "spam/index.json"
@@ -425,10 +425,28 @@ def test_a_file_is_stored_while_its_directory_is_being_removed(base: Path, stora
 
 
 def test_a_directory_that_never_stays_is_given_up(base: Path) -> None:
+    def removed_meanwhile(temporary: Path, path: Path) -> None:
+        path.parent.rmdir()
+        temporary.replace(path)
+
+    base.mkdir()
+    (base / "temporary").touch()
+    with pytest.raises(FileNotFoundError, match="keeps vanishing"):
+        _place(base / "temporary", base / "spam/index.json", removed_meanwhile)
+
+
+def test_a_directory_that_is_a_link_to_nothing_is_said_to_be_one(base: Path) -> None:
     base.mkdir()
     (base / "temporary").touch()
     (base / "spam").symlink_to("nowhere")
-    with pytest.raises(FileNotFoundError, match="keeps vanishing"):
+    with pytest.raises(StorageError, match="link to something that is not there") as caught:
+        _move(base / "temporary", base / "spam/index.json")
+    assert str(base / "spam") in str(caught.value)
+
+
+def test_a_temporary_file_that_somebody_removed_is_said_to_be_gone(base: Path) -> None:
+    base.mkdir()
+    with pytest.raises(FileNotFoundError, match="removed its temporary file"):
         _move(base / "temporary", base / "spam/index.json")
 
 

@@ -12,19 +12,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pypiprivate import layouts, pages, simple, survey, takeover
+from pypiprivate import artifact, edits, layouts, pages, simple, survey, takeover
+from pypiprivate.amend import remove
 from pypiprivate.artifact import examine_published
 from pypiprivate.cli import _parser, main
+from pypiprivate.edits import Target
 from pypiprivate.errors import ConfigError, NotPublished, StorageError, UnsupportedIndex
 from pypiprivate.index import Index
 from pypiprivate.layouts import Layout
-from pypiprivate.model import Existing, ProjectList, Status
+from pypiprivate.model import Deleted, Existing, ProjectList, Status
 from pypiprivate.publish import publish
 from pypiprivate.storage import open_storage
 from pypiprivate.storage.base import Sent, Storage
@@ -584,6 +587,33 @@ def test_a_directory_that_is_not_there_is_said_to_be_none(
     assert not missing.exists()
 
 
+def test_where_there_is_nothing_to_adopt_that_is_no_success(
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/README.txt").touch()
+    (tmp_path / "notes/packages.json").touch()
+    for place, layout in ((wheel.parent, "dumb-pypi"), (tmp_path / "notes", "dumb-pypi"), (tmp_path / "notes", "directory")):
+        assert main(["-r", str(tmp_path / "index"), "adopt", "--from", str(place), "--layout", layout]) == 1
+        assert f"error: there is nothing to adopt in {place}" in capsys.readouterr().err
+    for place in (tmp_path / "nowhere", tmp_path / "notes"):
+        assert main(["-r", str(place), "adopt"]) == 1
+        assert f"error: there is nothing to adopt in {place}" in capsys.readouterr().err
+    assert not (tmp_path / "index").exists()
+
+
+def test_an_index_in_which_all_is_ours_already_is_a_success(
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish([artifact.read(wheel)], LocalStorage(tmp_path / "index"))
+    before = snapshot(LocalStorage(tmp_path / "index"))
+    assert main(["-r", str(tmp_path / "index"), "adopt"]) == 0
+    assert capsys.readouterr().err == "no file was adopted\n"
+    assert main(["-r", str(tmp_path / "index"), "adopt", "--dry-run"]) == 0
+    assert capsys.readouterr().err.startswith("no file would be adopted\ndry run: ")
+    assert snapshot(LocalStorage(tmp_path / "index")) == before
+
+
 # -- at every moment ----------------------------------------------------------------------------------------------------------
 
 
@@ -779,6 +809,56 @@ def test_what_the_repository_has_otherwise_stays_as_published(tmp_path: Path) ->
     adoption = takeover.preview(survey.survey_place(place_of(files)), storage)
     assert "archived" in said(adoption, Kind.REFUSED)[last.name]
     assert [taken.filename for taken in adoption.taken] == [other.name]
+
+
+def deleted(storage: Storage, named: str) -> None:
+    target = Target.parse(named)
+    remove(storage, target.project, edits.delete(target, THEN), sleep=not_at_all)
+
+
+def test_what_was_deleted_stays_so_when_the_same_is_adopted_again(wheel: Path, tmp_path: Path) -> None:
+    sdist = make_sdist(tmp_path, "demo", "2.0")
+    files = {f"demo/{path.name}": path.read_bytes() for path in (wheel, sdist)}
+    listing = page(*(f'<a href="{path.name}#sha256={sha256(path)}">x</a>' for path in (wheel, sdist)))
+    for place in (place_of(files), place_of({**files, "demo/index.html": listing})):
+        storage = stored()
+        copied(place, storage)
+        deleted(storage, "demo==1.0")
+        before = snapshot(storage)
+        for adoption in (takeover.preview(survey.survey_place(place), storage, gather=in_turn), copied(place, storage)):
+            assert (adoption.taken, adoption.present, adoption.is_complete) == ((), 1, True)
+            reason = "it was deleted from this index; pypi-private upload brings it back"
+            assert said(adoption, Kind.LEFT_OUT) == {wheel.name: reason}
+        assert snapshot(storage) == before
+        publish([artifact.read(wheel)], storage)
+        assert copied(place, storage).present == 2
+
+
+def test_what_was_deleted_is_known_in_another_spelling_and_beside_names_that_say_nothing(tmp_path: Path) -> None:
+    one, two = make_wheel(tmp_path, "demo", "1.0"), make_wheel(tmp_path, "demo", "1.0", filename="Demo-1.0-py3-none-any.whl")
+    storage = stored()
+    copied(place_of({one.name: one.read_bytes()}), storage)
+    deleted(storage, "demo")
+    found = record(storage, "demo")
+    body = simple.project_to_json(replace(found, deleted=(Deleted("what is this", OTHER), *found.deleted)))
+    put(storage, "demo/index.json", body)
+    assert list(said(copied(place_of({two.name: two.read_bytes()}), storage), Kind.LEFT_OUT)) == [two.name]
+    publish([artifact.read(one)], storage)
+    assert copied(place_of({two.name: two.read_bytes()}), storage).present == 1
+
+
+def test_what_was_deleted_stays_so_in_place(older: MemoryStorage, tmp_path: Path) -> None:
+    odd = make_sdist(tmp_path, "Odd.Name", "1.0")
+    put(older, f"Odd.Name/{odd.name}", odd.read_bytes())
+    adopted(older)
+    lying = snapshot(older)["other/other-2.0-py3-none-any.whl"]
+    deleted(older, "odd-name")
+    deleted(older, "other")
+    put(older, "other/other-2.0-py3-none-any.whl", lying)
+    adoption = adopted(older)
+    assert (adoption.taken, adoption.present) == ((), 2)
+    assert set(said(adoption, Kind.LEFT_OUT)) == {odd.name, "other-2.0-py3-none-any.whl"}
+    assert (filenames(older, "odd-name"), filenames(older, "other")) == ([], [])
 
 
 def test_documents_that_nobody_understands_stop_their_project_or_all(tmp_path: Path) -> None:

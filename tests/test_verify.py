@@ -123,6 +123,29 @@ def test_what_only_the_bytes_tell_is_found_by_reading_them(storage: MemoryStorag
     assert kinds(verify(storage, depth=Depth.BYTES)) == breakage.finds
 
 
+LOOKS = {
+    "style": (rb"<style>[^<]*</style>", b"<style>body{color:red}</style>"),
+    "script": (rb"<script>.*</script>", b"<script>if (1 < 2) {\n  x()\n}</script>"),
+    "policy": (rb'(Content-Security-Policy" content=)"[^"]*"', rb"""\1"default-src 'none'" """.rstrip()),
+}
+
+
+@pytest.mark.parametrize("key", ["demo/index.html", "demo/", "index.html", ""])
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_page_in_the_style_of_another_version_says_the_same(key: str, look: str, tmp_path: Path) -> None:
+    storage = MemoryStorage(slash_pages="html")
+    fill(storage, tmp_path, "demo")
+    pattern, other = LOOKS[look]
+    page = storage.get(key)
+    assert page
+    body = re.sub(pattern, other, page.body, flags=re.DOTALL)
+    assert body != page.body
+    put(storage, key, body)
+    assert kinds(verify(storage)) <= {Kind.HEADERS}
+    put(storage, key, body.replace(b"</main>", b"<script>x()</script></main>"))
+    assert kinds(verify(storage)) >= {Kind.PAGE}
+
+
 class Silent(Observed):
     """A store that says neither digests nor headers."""
 

@@ -104,9 +104,14 @@ def _results(adoption: Adoption, location: str, arguments: argparse.Namespace) -
             names = len({each.project for each in taken})
             projects = f"{names} project{'s' if names > 1 else ''}"
             yield f"{_files(len(taken))} of {projects}: {would}{how} ({size_of(sum(each.size for each in taken))})"
-    if adoption.present or not adoption.taken:
+    if adoption.present:
         yield f"{_files(adoption.present)}: there already"
-    yield f"dry run: nothing was written to {location}" if arguments.dry_run else f"the index is in {location}"
+    if not (adoption.taken or adoption.present):
+        yield f"no file {would or 'was '}adopted"
+    if arguments.dry_run:
+        yield f"dry run: nothing was written to {location}"
+    elif adoption.taken or adoption.present:
+        yield f"the index is in {location}"
 
 
 def _files(count: int) -> str:

@@ -200,8 +200,10 @@ def _gc(arguments: argparse.Namespace) -> int:
     found = act(_names(arguments), workers=_workers(arguments), unreadable=errors.append)
     if arguments.json:
         print_json(_garbage_as_json(found, repository) | {"dry_run": not arguments.yes} | unread_as_json(errors))
-    elif not arguments.quiet:
+    elif not arguments.quiet and (found or arguments.yes):
         _tell_garbage(found, repository, done=arguments.yes)
+    elif not arguments.quiet:
+        say(_none_due(arguments, repository))
     return tell_unread(errors)
 
 
@@ -212,6 +214,28 @@ def _tell_garbage(found: Sequence[Garbage], repository: Repository, *, done: boo
     say(f"{_many(count, 'object')}, {size_of(size)} {'removed' if done else 'would be removed'}")
     if not done:
         say(f"dry run: nothing was removed from {repository.storage.location}. Say --yes to do it.")
+
+
+def _none_due(arguments: argparse.Namespace, repository: Repository) -> str:
+    """Say what will be due one day; who sees an object that nobody lists wonders why it stays."""
+    from ..garbage import GRACE, find
+    from ..index import streaming
+    from ..publish import utc_now
+
+    # The store's clock, which says how old an object is, may be ahead of ours: hence twice.
+    later = utc_now() + 2 * GRACE
+    with streaming(_workers(arguments)) as stream:
+        # What cannot be understood was told of when it was looked for what is due.
+        found = find(repository.storage, _names(arguments), clock=lambda: later, unreadable=lambda _: None, stream=stream)
+        waiting = [leftover for garbage in found for leftover in garbage.leftovers]
+    if not waiting:
+        return f"there is nothing to remove from {repository.storage.location}"
+    first = min(leftover.since for leftover in waiting)[:16].replace("T", " ")
+    verb = "waits" if len(waiting) == 1 else "wait"
+    size = size_of(sum(leftover.entry.size for leftover in waiting))
+    return (
+        f"nothing is due yet: {_many(len(waiting), 'object')} ({size}) {verb} until a day has passed, the first since {first} UTC"
+    )
 
 
 def _garbage_as_json(found: Sequence[Garbage], repository: Repository) -> dict[str, Any]:
@@ -231,14 +255,15 @@ def _news(arguments: argparse.Namespace) -> int:
     if not 1 <= arguments.limit <= _MOST_NEWS:
         raise UsageError(f"--limit takes a number from 1 to {_MOST_NEWS}.")
     repository = repository_of(arguments)
+    errors: list[UnsupportedIndex] = []
     act = repository.preview_news if arguments.dry_run else repository.renew_news
     with progress.counted_on(None if arguments.quiet else sys.stderr, "reading projects") as counted:
-        news = act(most=arguments.limit, progress=counted)
+        news = act(most=arguments.limit, progress=counted, unreadable=errors.append)
     if arguments.json:
-        print_json(_news_as_json(news, repository) | {"dry_run": arguments.dry_run})
+        print_json(_news_as_json(news, repository) | {"dry_run": arguments.dry_run} | unread_as_json(errors))
     elif not arguments.quiet:
         _tell_news(news, repository, dry_run=arguments.dry_run)
-    return 0
+    return tell_unread(errors)
 
 
 def _tell_news(news: News, repository: Repository, *, dry_run: bool) -> None:

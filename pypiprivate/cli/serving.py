@@ -63,8 +63,15 @@ def _write(directory: Path, files: dict[str, str]) -> None:
     with _writable(directory):
         directory.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            (directory / name).write_text(text, "utf-8")
-            say(f"wrote {directory / name}")
+            say(f"{_written(directory / name, text.encode())} {directory / name}")
+
+
+def _written(path: Path, content: bytes) -> str:
+    """Write a file unless it says that already; return which."""
+    if path.is_file() and path.read_bytes() == content:
+        return "unchanged"
+    path.write_bytes(content)
+    return "wrote"
 
 
 @contextmanager
@@ -86,8 +93,8 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
 
 def _serve(arguments: argparse.Namespace) -> int:
     repository = repository_of(arguments)
-    if arguments.auth and not arguments.auth.is_file():
-        raise UsageError(f"{arguments.auth}: there is no such file.", hint="Make it: htpasswd -c FILE NAME.")
+    if arguments.auth:
+        _check_users(arguments.auth)
     if repository.storage.get(simple.ROOT_PAGE) is None:
         say("nothing is published there yet.")
     address = serve.free(arguments.host, arguments.port, _path(repository.settings))
@@ -97,6 +104,19 @@ def _serve(arguments: argparse.Namespace) -> int:
         say("ended.")
         return 0
     raise PypiPrivateError("nginx ended by itself; what it says of it stands above, with -v in more detail.")
+
+
+def _check_users(path: Path) -> None:
+    """A file that lets nobody in would be found out by the first who asks."""
+    way_out = "Make it: htpasswd -c FILE NAME."
+    try:
+        text = path.read_text("utf-8", "replace")
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: there is no such file.", hint=way_out) from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", hint="Name a file that htpasswd wrote.") from error
+    if not serve.has_users(text):
+        raise UsageError(f"{path} lets nobody in: it has no line NAME:HASH with a hash that nginx takes.", hint=way_out)
 
 
 def _run(arguments: argparse.Namespace, repository: Repository, address: serve.Address) -> None:

@@ -235,7 +235,7 @@ class LocalStorage:
         """Make a finished file visible by a second name, which can only be a new one."""
         with _translated(path, _UNWRITTEN):
             try:
-                _place(path, lambda: os.link(temporary, path))
+                _place(temporary, path, os.link)
             except FileExistsError:
                 _refuse_link_to_nothing(path)
                 if path.is_dir():
@@ -252,7 +252,7 @@ class LocalStorage:
         with self._locked(key):
             if self.get(key):
                 return False
-            _place(path, lambda: temporary.replace(path))
+            _place(temporary, path, Path.replace)
         return True
 
     def _holds(self, key: str, sha256: str) -> bool:
@@ -390,18 +390,21 @@ def _date_after(path: Path, previous: Path) -> None:
 
 def _move(temporary: Path, path: Path) -> None:
     """Make a finished file visible: readers see what was there before, or all of it."""
-    _place(path, lambda: temporary.replace(path))
+    _place(temporary, path, Path.replace)
     _flush(path.parent)
 
 
-def _place(path: Path, come: Callable[[], object]) -> None:
+def _place(temporary: Path, path: Path, come: Callable[[Path, Path], object]) -> None:
     """Let a finished file come to *path*, whose directory is made if need be."""
     for _ in range(_TRIES):
         _make_directory(path.parent)
         with suppress(FileNotFoundError):  # a delete took the empty directory away in between
-            come()
+            come(temporary, path)
             return
-    raise FileNotFoundError(errno.ENOENT, "its directory keeps vanishing")
+    for link in path.parents:
+        _refuse_link_to_nothing(link)
+    reason = "its directory keeps vanishing" if temporary.exists() else "somebody removed its temporary file"
+    raise FileNotFoundError(errno.ENOENT, reason)
 
 
 def _make_directory(path: Path) -> None:
