@@ -21,7 +21,7 @@ from tests.servers import ADMIN, BUCKET
 from . import seeds
 from .installs import ORIGINAL_RUNS, ROOT, Installs
 from .proxy import Line, line
-from .servers import DEVPI, Store, devpi, pypiserver, seaweedfs
+from .servers import DEVPI, DEVPI_INDEX, Store, devpi, pypiserver, seaweedfs
 from .timing import Command, measured
 
 REGION = "us-east-1"
@@ -148,7 +148,7 @@ class Field:
             other = stack.enter_context(line(stack.enter_context(devpi(self.installs.bin("devpi"), home / "devpi"))))
             yield [
                 Peer("twine to pypiserver", partial(_seed_pypiserver, pool), self._twine(one, ""), one),
-                Peer("twine to devpi", lambda _where, _count: None, self._twine(other, "/root/dev"), other),
+                Peer("twine to devpi", lambda _where, _count: None, self._twine(other, DEVPI_INDEX), other),
             ]
 
     def _twine(self, to: Line, path: str) -> Callable[[str, Path], Command]:

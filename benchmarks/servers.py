@@ -20,6 +20,8 @@ from tests.web import await_port
 
 #: Of devpi's only user.
 DEVPI = ("root", "secret")
+#: Where it has its index: user and name.
+DEVPI_INDEX = f"/{DEVPI[0]}/dev"
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def devpi(programs: Path, directory: Path) -> Iterator[str]:
     with _started(serve, port, directory.parent):
         token = _devpi(port, "POST", "/+login", {"user": DEVPI[0], "password": DEVPI[1]})["result"]["password"]
         auth = {"X-Devpi-Auth": base64.b64encode(f"{DEVPI[0]}:{token}".encode()).decode()}
-        _devpi(port, "PUT", "/root/dev", {"type": "stage", "volatile": False, "bases": []}, **auth)
+        _devpi(port, "PUT", DEVPI_INDEX, {"type": "stage", "volatile": False, "bases": []}, **auth)
         yield f"http://127.0.0.1:{port}"
 
 
