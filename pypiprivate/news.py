@@ -268,7 +268,7 @@ def _day(day: str, items: Iterable[Item]) -> Iterator[str]:
     yield "<tbody>"
     for item in items:
         link = f'<a href="{item.project}/">{item.project}</a>'
-        said = (str(item.release.version), item.release.requires_python or "", item.files)
+        said = (str(item.release.version), item.release.requires_python or "any", item.files)
         yanked = f" <small>{escape(item.yanked)}</small>" if item.yanked else ""
         yield f"<tr><th>{link}{''.join(f'<td>{escape(text)}' for text in said)}{yanked}"
     yield "</table>"

@@ -30,10 +30,10 @@ _SERIAL = re.compile(rb'<meta name="pypiprivate:serial" content="([0-9]{1,18})">
 _FETCHED = re.compile(r"(https?|file)://|[^:/?#]*([/?#]|\Z)", re.IGNORECASE)
 # Our serial stands in the head, before anything that a project could have written.
 _HEAD = 1024
-#: Comments on lines of their own, indentation, and blanks that CSS can do without: all of it would come with every page.
+#: Comments on lines of their own, and blanks that are in no text: all of it would come with every page.
 _LEFT_OUT = {
     "page.css": re.compile(r"/\*.*?\*/\s*|\s+(?=[{},>])|(?<=[{};:,>])\s+|;\s*(?=})", re.DOTALL),
-    "page.js": re.compile(r"^\s*(//.*\n\s*)?|\n\Z", re.MULTILINE),
+    "page.js": re.compile(r"\s*^\s*//.*\s*|^\s+|\s+(?=[=?:&|<>{}*/(!])|(?<=[=?:&|<>,;{*/])\s+|;\s*(?=}|\Z)", re.MULTILINE),
 }
 #: Not an anchor, which would be taken for a file.
 _UP = '<form action="../index.html"><button>All projects</button></form>\n'
@@ -42,6 +42,8 @@ _NEWS = '<form action="news.html"><button>Newest releases</button></form>\n'
 _FEED = '<link rel="alternate" type="application/atom+xml" title="Newest releases" href="news.xml">\n'
 #: A box to search in, which the script shows, because it is of no use without.
 _SEARCH = '<p><label hidden>Search <input type="search"></label> <output></output>\n'
+#: Files of a release that are not folded up.
+_FEW = 2
 #: What a marker means to a reader (PEP 792).
 _STATUSES = {
     "archived": "Archived: nothing new is published here.",
@@ -73,8 +75,10 @@ def without_looks(body: bytes) -> bytes:
 
 def project_to_html(project: Project) -> bytes:
     """Write a project's page (PEP 503, 592, 629, 658, 714, 792): one anchor a file, the newest release first."""
-    main = f"{_status(project.status)}{_install(project)}{_readme(project)}{_releases(project)}"
-    return _page(project.serial, project.name, main, head=_status_metas(project.status), above=_UP)
+    readme = _readme(project)
+    main = f"{_status(project.status)}{_install(project)}{readme}{_releases(project)}"
+    frames = "frame-src 'self'; " if readme else ""
+    return _page(project.serial, project.name, main, head=_status_metas(project.status), above=_UP, frames=frames)
 
 
 def root_to_html(root: ProjectList) -> bytes:
@@ -84,14 +88,14 @@ def root_to_html(root: ProjectList) -> bytes:
     return _page(root.serial, "Package index", f"{_SEARCH}<ul>\n{''.join(names)}</ul>\n", head=head, above=above)
 
 
-def _page(serial: int, title: str, main: str, *, head: str = "", above: str = "") -> bytes:
+def _page(serial: int, title: str, main: str, *, head: str = "", above: str = "", frames: str = "") -> bytes:
     # The policy comes before all that it is about, and the serial in the first bytes.
     return (
         "<!DOCTYPE html>\n"
         '<html lang="en">\n'
         "<head>\n"
         '<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_policy()}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{frames}{_policy()}">\n'
         '<meta name="pypi:repository-version" content="1.4">\n'
         f'<meta name="pypiprivate:serial" content="{serial}">\n'
         f"<title>{escape(title)}</title>\n"
@@ -119,8 +123,7 @@ def _policy() -> str:
     A web server's header can only take away from that. So the header of our recipes need not know the hashes of this version.
     """
     style, script = (b64encode(sha256(_asset(name).encode()).digest()).decode() for name in ("page.css", "page.js"))
-    allowed = f"style-src 'sha256-{style}'; script-src 'sha256-{script}'; frame-src 'self'; form-action 'self'"
-    return f"default-src 'none'; base-uri 'none'; {allowed}"
+    return f"default-src 'none'; base-uri 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; form-action 'self'"
 
 
 def style() -> str:
@@ -159,7 +162,7 @@ def _install(project: Project) -> str:
     return (
         "<h2>Install</h2>\n"
         f"<pre>uv add --index private={index} {name}</pre>\n"
-        "<p>or, if all that it needs is in this index:\n"
+        "<p>or, from here alone:\n"
         f"<pre>pip install --index-url {index} {name}</pre>\n"
     )
 
@@ -194,29 +197,32 @@ def _releases(project: Project) -> str:
 
 
 def _row(release: Release, *, is_open: bool) -> str:
-    cells = (
-        _version(release) + _yanked(release.yanked),
-        escape((release.upload_time or "")[:10]),
-        escape(release.requires_python or ""),
-        "",  # its size, which the script writes from the anchors
-        _files(release, is_open=is_open),
-    )
-    return f"<tr><th>{'<td>'.join(cells)}\n"
+    # When, for which Python and how large the anchors say; the script makes columns of it.
+    return f"<tr><th>{_heading(release)}<td><td><td><td>{_files(release, is_open=is_open)}"
 
 
 def _files(release: Release, *, is_open: bool) -> str:
     """Return the list of files, folded up if they are many."""
-    items = "".join([f"<li>{_anchor(file)}{_note(file, release)}\n" for file in release.files])
-    listed = f"<ul>\n{items}</ul>"
-    if len(release.files) <= 2:
+    listed = "".join([f"<p>{_anchor(file)}{_note(file, release)}\n" for file in release.files])
+    if len(release.files) <= _FEW:
         return listed
-    return f"<details{' open' if is_open else ''}><summary>{_kinds(release)}</summary>{listed}</details>"
+    return f"<details{' open' if is_open else ''}><summary>{_kinds(release)}</summary>{listed}</details>\n"
 
 
-def _version(release: Release) -> str:
-    if release.version is None:
-        return "unknown"
-    return f"{release.version} <small>pre-release</small>" if release.version.is_prerelease else str(release.version)
+def _heading(release: Release) -> str:
+    """Return its version and what is to be said of it; nothing where everybody, the script too, reads it in a file's name."""
+    version = "unknown" if release.version is None else str(release.version)
+    marks = _yanked(release.yanked)
+    if release.version and release.version.is_prerelease:
+        marks = f" <small>pre-release</small>{marks}"
+    is_read = len(release.files) <= _FEW and _version_read_in(release.files[0].filename) == version
+    return "" if is_read and not marks else f"{version}{marks}"
+
+
+def _version_read_in(filename: str) -> str:
+    """As the script does; names that are not as they should be say something else, and then the version is written."""
+    _, _, rest = filename.partition("-")
+    return rest.partition("-")[0].removesuffix(".tar.gz").removesuffix(".zip")
 
 
 def _yanked(mark: bool | str) -> str:

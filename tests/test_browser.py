@@ -85,7 +85,7 @@ class Opened:
 
     def files(self) -> list[str]:
         """The files that are shown."""
-        return self.page.locator(":is(td > ul, [open] > ul) > li:not([hidden]) > a").all_text_contents()
+        return self.page.locator(":is(td, [open]) > p:not([hidden]) > a").all_text_contents()
 
     def said(self) -> str:
         return self.page.locator("output").inner_text()
@@ -195,9 +195,24 @@ def test_sizes_are_shown_of_files_and_releases(browser: Browser, index: Path, si
         row = seen.page.locator("tbody tr").filter(has_text="1.10")
         total = sum(size for name, size in files.items() if "1.10" in name)
         assert (row.locator("td").nth(2).text_content() or "").strip() == f"{round(total / 1000, 1):g} kB"
-        assert seen.page.locator("tbody tr").filter(has_text="1.9").locator("li").text_content() == (
+        assert seen.page.locator("tbody tr").filter(has_text="1.9").locator("p").text_content() == (
             f"demo-1.9-py3-none-any.whl {in_kilobytes(files['demo-1.9-py3-none-any.whl'])}\n"
         )
+
+
+def test_version_date_and_python_are_made_columns_of(browser: Browser, index: Path, site: str) -> None:
+    files = json.loads((index / "demo/index.json").read_text("utf-8"))["files"]
+    published = files[0]["upload-time"][:10]
+    with opened(browser, f"{site}demo/", asks=set(), **WHO) as seen:
+        rows = [row.locator("th, td").all_text_contents()[:3] for row in seen.page.locator("tbody tr").all()]
+        assert rows == [
+            ["2.0rc1 pre-release", published, ">=3.8"],
+            ["1.10", published, ""],
+            ["1.9", published, ">=3.8"],
+            ['1.8 yanked: loses "data" & <more>', published, ">=3.8"],
+        ]
+    with opened(browser, f"{site}other/", asks=set(), **WHO) as seen:
+        assert seen.page.locator("tbody tr th").all_text_contents() == ["1.0"]
 
 
 def in_kilobytes(size: int) -> str:
@@ -308,8 +323,9 @@ def test_on_a_narrow_screen_nothing_is_to_the_right_of_it(browser: Browser, site
 
 def test_without_javascript_all_is_there_but_what_needs_it(browser: Browser, site: str) -> None:
     with opened(browser, f"{site}demo/", asks=set(), java_script_enabled=False, **WHO) as seen:
-        assert seen.rows() == ["2.0rc1 pre-release", "1.10", "1.9", '1.8 yanked: loses "data" & <more>']
-        assert len(seen.files()) == 7
+        assert [name.split("-")[1].removesuffix(".tar.gz") for name in seen.files()] == ["2.0rc1", *["1.10"] * 4, "1.9", "1.8"]
+        assert seen.rows() == ["2.0rc1 pre-release", "1.10", "", '1.8 yanked: loses "data" & <more>']
+        assert "2026" in seen.page.evaluate("getComputedStyle(document.querySelector('td a'), '::after').content")
         assert all(link.is_visible() for link in seen.page.locator("tbody a").all())
         assert seen.page.locator("pre").nth(1).inner_text() == "pip install --index-url INDEX-URL demo"
         assert not seen.page.get_by_label("Search").is_visible()

@@ -85,8 +85,8 @@ def test_the_newest_releases_are_told_of_day_by_day(storage: MemoryStorage) -> N
     page = body(storage, "news.html").decode()
     assert re.findall(r'<time datetime="([^"]*)">', page) == ["2026-11-03", "2026-11-02", "2026-11-01"]
     assert re.findall(r"<tbody>\n<tr><th>(.*)", page) == [
-        '<a href="acme/">acme</a><td>1.1<td><td>1 wheel',
-        '<a href="other/">other</a><td>1.0<td><td>1 sdist',
+        '<a href="acme/">acme</a><td>1.1<td>any<td>1 wheel',
+        '<a href="other/">other</a><td>1.0<td>any<td>1 sdist',
         '<a href="acme/">acme</a><td>1.0<td>&gt;=3.10<td>1 sdist, 1 wheel',
     ]
     check_at_rest(storage)

@@ -1,7 +1,8 @@
-const all = (selector) => [...document.querySelectorAll(selector)];
+const all = (selector) => document.querySelectorAll(selector),
+  [box] = all("input"), [output] = all("output"), [newest] = all("tr [open]"),
+  index = new URL("..", location);
 
 // The index is one step up. No name and password in it, and nothing that a shell reads as more than a URL.
-const index = new URL("..", location);
 index.username = index.password = "";
 for (const place of all("var")) place.textContent = index.href.replace(/['$&;()!]/g, escape);
 
@@ -16,40 +17,37 @@ for (const command of all("pre")) {
   command.after(button);
 }
 
-const sizeOf = (bytes) => {
-  const unit = Math.log10(bytes || 1) / 3 | 0;
-  return ` ${+(bytes / 1000 ** unit).toFixed(1)} ${" kMGTPE"[unit].trim()}B`;
-};
+const sizeOf = (size, unit = 0) =>
+  size < 1000 ? ` ${+(+size).toFixed(1)} ${" kMGTPE"[unit].trim()}B` : sizeOf(size / 1000, unit + 1);
 
-// Projects, or files: what is said of a release in the first line of its row is said of each.
-const items = all("li").map((item) => {
-  const row = item.closest("tr"), link = item.firstChild;
-  const text = `${row ? row.textContent.split("\n")[0] : ""} ${item.textContent}`.toLowerCase();
-  if (row) {
-    link.after(sizeOf(link.dataset.size));
-    row.size = (row.size || 0) + +link.dataset.size;
-    row.cells[3].textContent = sizeOf(row.size);
+// What anchors say is made columns of. What is said of a release in the first line of its row is said of each of its files.
+const items = [...all("a")].map((link) => {
+  const item = link.parentNode, row = link.closest("tr") || item, { size, uploadTime, requiresPython } = link.dataset;
+  if (size) {
+    const [version, time, python, total] = row.cells;
+    version.textContent ||= link.text.split("-")[1].replace(/.tar.gz$|.zip$/, "");
+    time.textContent ||= uploadTime?.slice(0, 10);
+    python.textContent ||= requiresPython;
+    total.textContent = sizeOf(row.size = (row.size || 0) + +size);
+    link.after(sizeOf(size));
   }
-  return { item, row: row || item, text };
+  return { item, row, text: (row.textContent.split("\n")[0] + item.textContent).toLowerCase() };
 });
 
-const [box] = all("input"), [newest] = all("tr [open]");
 box.parentNode.hidden = !items[0];
 box.oninput = () => {
-  const words = box.value.toLowerCase().split(/\s+/);
+  const words = box.value.toLowerCase().split(" ");
   const found = items.filter(({ item, row, text }) => {
     row.hidden = true;
     return !(item.hidden = !words.every((word) => text.includes(word)));
   });
   for (const { row } of found) row.hidden = false;
   for (const each of all("tr details")) each.open = each == newest || (box.value && found.length < 50);
-  all("output")[0].value = `${found.length} of ${items.length}`;
+  output.value = `${found.length} of ${items.length}`;
 };
 
-onkeydown = (event) => {
-  if (event.key == "Escape") box.oninput(box.value = "");
-  if (event.key == "/" && event.target != box) {
-    box.focus();
-    return false;
-  }
+// What returns false is not typed.
+onkeydown = ({ key, target }) => {
+  if (key == "Escape") box.oninput(box.value = "");
+  else if (key == "/" && target != box) return !!box.focus();
 };
