@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from functools import lru_cache
 from typing import NamedTuple
 
 from packaging.utils import BuildTag, InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
@@ -36,6 +37,10 @@ SDIST_KINDS = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tar", ".tgz", ".tbz")
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,254}\Z")
 _WHEEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._]*[A-Za-z0-9])?\Z")
 _WHEEL_TAG = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*\Z")
+# So short a name is no longer than a file system takes, also with other tags.
+_SHORT = 240
+#: Names as tools write them today: one dash only before the version, normalised.
+_TODAY = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*-([a-z0-9.!+]+)(?:\.tar\.gz|-[^-]+-[^-]+-[^-]+\.whl)\Z")
 _PROJECT = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 
 
@@ -61,6 +66,32 @@ def parse_filename(filename: str, project: str | None = None) -> Identity:
         if filename.endswith(kind):
             return _parse_sdist(filename.removesuffix(kind), kind, project)
     raise ValueError("the name is neither that of a wheel (.whl) nor of an sdist (.tar.gz)")
+
+
+def version_in(filename: str, project: str) -> Version | None:
+    """Return the version that a release file's name says; None where it says none. The tags of a wheel may be any.
+
+    The same as :func:`parse_filename` finds, and much cheaper where names are as they should be: an index has many.
+
+    :param project: normalised name of the project.
+    """
+    match = _TODAY.match(filename)
+    if match and len(filename) <= _SHORT:
+        return _version(match[1])
+    if filename.endswith(".whl"):  # tags are dear to parse, and say nothing of it
+        filename = f"{filename.rsplit('-', 3)[0]}-py3-none-any.whl"
+    try:
+        return parse_filename(filename, project).version
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=1 << 14)
+def _version(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except ValueError:
+        return None
 
 
 def _parse_wheel(filename: str) -> Identity:

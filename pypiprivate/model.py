@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote
 from packaging.version import Version
 
 from .errors import ArtifactDeleted, ArtifactExists, ProjectClosed
-from .filenames import Identity, parse_filename
+from .filenames import Identity, parse_filename, version_in
 
 _README = re.compile(r"(?P<directory>.+)/\.readme/(?P<filename>[^/]+)\.html\Z")
 #: Forms of a slash page, which lies where the URL of its directory leads; ``off``: there was one.
@@ -251,10 +251,7 @@ class Project:
 
     def version_of(self, filename: str) -> Version | None:
         """Return the version that a release file's name says; None where an inherited name says none."""
-        if filename.endswith(".whl"):  # tags are dear to parse, and say nothing of it
-            filename = f"{filename.rsplit('-', 3)[0]}-py3-none-any.whl"
-        identity = _identity(filename, self.name)
-        return identity.version if isinstance(identity, Identity) else None
+        return version_in(filename, self.name)
 
     def mark(self, files: Collection[File], yanked: bool | str) -> Project:
         """Return the record with *files* of it yanked or not (PEP 592).
@@ -335,8 +332,10 @@ class Project:
 
     def _twins(self, new: File) -> tuple[File, ...]:
         """Files of the same identity. An adopted index may hold several spellings of one."""
-        wanted = self._identify(new)
-        return tuple(file for file in self.held_files if self._identify(file) == wanted)
+        version, wanted = self.version_of(new.filename), self._identify(new)
+        # All of a name is dear to parse; what is of another version is another file.
+        same = [file for file in self.held_files if self.version_of(file.filename) == version]
+        return tuple(file for file in same if self._identify(file) == wanted)
 
     def _identify(self, file: File | Deleted) -> Identity | str:
         return _identity(file.filename, self.name)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pypiprivate.errors import ArtifactDeleted, ArtifactExists, ProjectClosed
-from pypiprivate.filenames import parse_filename
+from pypiprivate.filenames import parse_filename, version_in
 from pypiprivate.model import Deleted, Existing, File, Outcome, Project, ProjectList, Status, Used
 
 NOW = "2026-11-22T12:00:00.000000Z"
@@ -262,6 +262,19 @@ def test_what_a_url_may_lead_to_is_no_orphan(url: str) -> None:
 def test_a_file_of_another_name_does_not_keep_what_was_deleted_of_an_older_index() -> None:
     published = file("demo-1.0.tar.gz", "b")
     assert Project("demo", files=(published,)).orphans(["demo-1.0.tar.gz"]) == ["demo-1.0.tar.gz"]
+
+
+NAMES = r"[a-zA-Z_.]{1,3}[a-z0-9_.-]{0,3}-[0-9a-c.!+-]{1,5}(-[a-z0-9_.]{0,3}){0,4}(\.tar\.gz|\.zip|\.whl)?"
+
+
+@given(st.from_regex(NAMES, fullmatch=True) | st.from_regex(r"a-[0-9a-c.!+]{1,5}(-p-n-a\.whl|\.tar\.gz)", fullmatch=True))
+def test_a_version_is_found_as_by_parsing_the_name_of_a_file_without_its_tags(filename: str) -> None:
+    whole = f"{filename.rsplit('-', 3)[0]}-py3-none-any.whl" if filename.endswith(".whl") else filename
+    try:
+        expected = parse_filename(whole, "a").version
+    except ValueError:
+        expected = None
+    assert version_in(filename, "a") == expected
 
 
 @pytest.mark.parametrize(
