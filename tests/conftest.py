@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from .servers import Server, moto, seaweedfs, shared
+
 # How long an example takes says what else the machine does.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -37,6 +39,20 @@ def _unlogged() -> Iterator[None]:
     logger.handlers.clear()
     logger.setLevel(logging.NOTSET)
     logger.propagate = True
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A store that enforces conditions, checksums, signatures and rights."""
+    with shared(seaweedfs, tmp_path_factory.getbasetemp()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def amazon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A store that computes the digest of what it copies."""
+    with shared(moto, tmp_path_factory.getbasetemp()) as server:
+        yield server
 
 
 def _home(tmp_path_factory: pytest.TempPathFactory) -> Path:
