@@ -469,6 +469,18 @@ INJECTED = """
 
 
 def test_what_somebody_else_wrote_into_a_page_does_not_run(browser: Browser, site: str) -> None:
+    with altered(browser, f"{site}demo/", policy="script-src 'unsafe-inline'") as page:
+        assert page.title() == "demo"
+        page.get_by_label("Search").fill("1.9")
+        assert page.locator("output").inner_text() == "1 of 7", "our own script runs beside it"
+
+
+@contextmanager
+def altered(browser: Browser, url: str, *, policy: str) -> Iterator[Page]:
+    """Open a page that somebody wrote into, and find that nothing of it runs, is seen, leads elsewhere or is fetched.
+
+    :param policy: what its header says, among other things.
+    """
     context = browser.new_context(**WHO)
     asked: list[str] = []
     refused: dict[str, str | None] = {}
@@ -478,25 +490,23 @@ def test_what_somebody_else_wrote_into_a_page_does_not_run(browser: Browser, sit
 
     def alter(route: Route) -> None:
         response = route.fetch()
-        assert "script-src 'unsafe-inline'" in response.headers["content-security-policy"]
-        route.fulfill(response=response, body=response.text().replace("<h1>", f"{INJECTED}<h1>"))
+        assert policy in response.headers["content-security-policy"]
+        route.fulfill(response=response, body=response.text().replace("<h1", f"{INJECTED}<h1", 1))
 
     try:
         page = context.new_page()
-        page.route(f"{site}demo/", alter)
+        page.route(url, alter)
         page.on("request", lambda request: asked.append(request.url))
         page.on("requestfailed", refuse)
-        page.goto(f"{site}demo/")
+        page.goto(url)
         assert page.evaluate("window.owned") is None
-        assert page.title() == "demo"
-        assert page.locator("h1").is_visible()
+        assert page.locator("h1").first.is_visible()
         assert page.evaluate("getComputedStyle(document.getElementById('styled')).position") == "static"
-        page.get_by_label("Search").fill("1.9")
-        assert page.locator("output").inner_text() == "1 of 7", "our own script runs beside it"
+        yield page
         page.get_by_role("button", name="Owned").evaluate("(button) => button.click()")
         page.evaluate("new Promise(requestAnimationFrame)")
-        assert page.url == f"{site}demo/"
-        assert refused.keys() == {url for url in asked if url != f"{site}demo/"}
+        assert page.url == url
+        assert refused.keys() == {other for other in asked if other != url}
         assert set(refused.values()) == {"csp"}, "the browser's own word for what it did not even ask for"
     finally:
         context.close()
@@ -542,6 +552,14 @@ def test_a_readme_is_shown_in_a_frame_where_nothing_runs_and_nothing_is_fetched(
         assert readme.endswith("/.readme/demo-1.0-py3-none-any.whl.html")
         assert seen.told == []
         assert Axe().run(seen.page, options=AXE).response["violations"] == []
+
+
+def test_what_somebody_else_wrote_into_a_readme_does_not_run_even_outside_its_frame(browser: Browser, described: str) -> None:
+    with opened(browser, f"{described}demo/", **WHO) as seen:
+        assert seen.page.frame_locator("iframe").locator("h1").first.is_visible()
+    (readme,) = (url for url in seen.asked if url != f"{described}demo/")
+    with altered(browser, readme, policy="default-src 'none'") as page:
+        assert page.locator("h1").first.inner_text() == "Hello"
 
 
 def test_the_root_leads_to_the_news_and_these_to_projects(browser: Browser, described: str) -> None:
