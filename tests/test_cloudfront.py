@@ -484,6 +484,8 @@ def test_pages_come_in_the_form_that_is_asked_for(url: str) -> None:
     status, headers, body = fetch(f"{url}acme-hello/", Accept=BROWSER)
     assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert "Server" not in headers
     assert body.endswith(b"</html>\n")
 
 
