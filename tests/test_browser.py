@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -129,7 +130,6 @@ def empty(browser: Browser, **how: Any) -> Iterator[Opened]:
 
 # -- an index, as it is served ------------------------------------------------------------------------------------------------
 
-
 #: Writes an index.
 Fill = Callable[[Storage], None]
 #: Serves one that is written now, to who knows the password; gives its URL.
@@ -142,14 +142,18 @@ WAYS = (*PRIVATE, "serve")
 
 @pytest.fixture(scope="module", params=WAYS)
 def way(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Way:
-    """By a recipe, before a directory or a private bucket, or as ``serve`` does where there is no nginx."""
+    """Serve by a recipe, before a directory or a private bucket, or as ``serve`` does where there is no nginx."""
     new_home = partial(tmp_path_factory.mktemp, request.param, numbered=True)
-    if request.param in ("nginx", "serve"):
-        return partial({"nginx": by_nginx, "serve": by_serve}[request.param], new_home)
-    seaweed = request.getfixturevalue("seaweed")
-    if request.param == "nginx-s3":
-        return partial(by_nginx_s3, new_home, seaweed)
-    return partial(by_cloudfront, new_home, seaweed, request.getfixturevalue("node"))
+    needed = request.getfixturevalue
+    match request.param:
+        case "nginx":
+            return partial(by_nginx, new_home)
+        case "nginx-s3":
+            return partial(by_nginx_s3, new_home, needed("seaweed"))
+        case "cloudfront":
+            return partial(by_cloudfront, new_home, needed("seaweed"), needed("node"))
+        case _:
+            return partial(by_serve, new_home)
 
 
 @contextmanager
@@ -164,7 +168,7 @@ def by_nginx(new_home: Callable[[], Path], fill: Fill) -> Iterator[str]:
 @contextmanager
 def by_nginx_s3(new_home: Callable[[], Path], server: Server, fill: Fill) -> Iterator[str]:
     home = new_home()
-    place = Place("aws-s3", server.options(prefix=f"browser/{home.name}"))
+    place = Place("aws-s3", server.options(prefix=f"browser/{secrets.token_hex(4)}"))
     fill(open_storage(place.type, place.options))
     keys = home / "keys.json"
     keys.write_text(json.dumps(dict(zip(("AccessKeyId", "SecretAccessKey"), READER, strict=True))), "utf-8")
@@ -175,7 +179,7 @@ def by_nginx_s3(new_home: Callable[[], Path], server: Server, fill: Fill) -> Ite
 @contextmanager
 def by_cloudfront(new_home: Callable[[], Path], server: Server, node: str, fill: Fill) -> Iterator[str]:
     home = new_home()
-    options = server.options(prefix=f"browser/{home.name}")
+    options = server.options(prefix=f"browser/{secrets.token_hex(4)}")
     fill(open_storage("aws-s3", options))
     # The stack knows Amazon's stores only; and who asks there has no need of keys.
     place = Place("aws-s3", {name: options[name] for name in ("bucket", "prefix", "region")}, "https://pypi.acme.example/simple/")
@@ -237,8 +241,7 @@ def site(way: Way, fill: Fill) -> Iterator[str]:
 
 # -- who may see it -----------------------------------------------------------------------------------------------------------
 
-
-#: What is seen of it then: the server's word, or nothing, for a browser shows it only to who has tried.
+#: What is shown instead of a page: what the server says of it, or nothing where the browser had no password to try.
 REFUSALS = ("", "401: This index is private: name and password, please.", "Unauthorized")
 
 
