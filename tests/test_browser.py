@@ -1,16 +1,19 @@
-"""Pages in a real browser: through the nginx recipe with its headers, through ``serve``, and from a disk."""
+"""Pages in a real browser: through each recipe with its headers and its password, through ``serve``, and from a disk."""
 
 from __future__ import annotations
 
 import json
+import secrets
 import shlex
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +21,7 @@ from urllib.request import url2pathname
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Dialog, Page, Request, Route, sync_playwright
+from playwright.sync_api import Browser, Dialog, Error, Page, Request, Route, sync_playwright
 
 from pypiprivate import artifact, edits, news, pages, serve
 from pypiprivate.amend import amend
@@ -26,11 +29,13 @@ from pypiprivate.edits import Target
 from pypiprivate.model import File, Project, ProjectList, Status
 from pypiprivate.publish import publish
 from pypiprivate.recipe import Place
-from pypiprivate.storage import open_storage
+from pypiprivate.storage import Storage, open_storage
 
+from . import edge
 from .builders import make_sdist, make_wheel
 from .examples import environment, run
 from .served import USER, USERS
+from .servers import READER, Server
 from .test_pages import PAIR, released
 from .test_readmes import HOSTILE
 from .test_untrusted import ATTACKS
@@ -66,11 +71,13 @@ class Opened:
 
     :ivar told: errors and messages on its console.
     :ivar asked: URLs that it asked for.
+    :ivar statuses: of the answers.
     """
 
     page: Page
     told: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
 
     def refuse(self, dialog: Dialog) -> None:
         self.told.append(f"dialog: {dialog.message}")
@@ -97,6 +104,17 @@ def opened(browser: Browser, url: str, *, asks: set[str] | None = None, **how: A
 
     :param asks: for what else it may ask; None: for anything, and it may complain.
     """
+    with empty(browser, **how) as seen:
+        seen.page.goto(url)
+        yield seen
+        if asks is not None:
+            assert seen.told == []
+            assert set(seen.asked) <= {url, *asks}
+
+
+@contextmanager
+def empty(browser: Browser, **how: Any) -> Iterator[Opened]:
+    """Open a window in which there is nothing yet, of a browser that has never been anywhere."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **how})
     try:
         seen = Opened(context.new_page())
@@ -104,50 +122,78 @@ def opened(browser: Browser, url: str, *, asks: set[str] | None = None, **how: A
         seen.page.on("pageerror", lambda error: seen.told.append(str(error)))
         seen.page.on("dialog", seen.refuse)
         seen.page.on("request", lambda request: seen.asked.append(request.url))
-        seen.page.goto(url)
+        seen.page.on("response", lambda answer: seen.statuses.append(answer.status))
         yield seen
-        if asks is not None:
-            assert seen.told == []
-            assert set(seen.asked) <= {url, *asks}
     finally:
         context.close()
 
 
 # -- an index, as it is served ------------------------------------------------------------------------------------------------
 
-
-@pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with all that a page can show, another one, and one that is empty."""
-    home = tmp_path_factory.mktemp("published")
-    storage = open_storage("local-filesystem", {"base_path": str(home / "simple")})
-    wheels = [make_wheel(home, "demo", "1.10", tags=f"cp31{minor}-none-any") for minor in range(3)]
-    others = [make_wheel(home, "demo", version, requires_python=">=3.8") for version in ("1.9", "1.8", "2.0rc1")]
-    made = [make_sdist(home, "demo", "1.10"), *wheels, *others, make_wheel(home, "other", "1.0")]
-    publish([artifact.read(path) for path in made], storage)
-    amend(storage, "demo", edits.yank(Target.parse("demo==1.8"), reason='loses "data" & <more>'))
-    amend(storage, "demo", edits.set_status("deprecated", reason="use other"))
-    return home / "simple"
+#: Writes an index.
+Fill = Callable[[Storage], None]
+#: Serves one that is written now, to who knows the password; gives its URL.
+Way = Callable[[Fill], AbstractContextManager[str]]
+WHO: dict[str, Any] = {"http_credentials": {"username": USER[0], "password": USER[1]}}
+#: The ways that ask for a password, and last one that does not.
+PRIVATE = ("nginx", "nginx-s3", "cloudfront")
+WAYS = (*PRIVATE, "serve")
 
 
-@pytest.fixture(scope="module", params=["recipe", "serve"])
-def site(request: pytest.FixtureRequest, index: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serve it by the recipe for nginx with a password, or as ``serve`` does where there is no nginx."""
-    if request.param == "serve":
-        with plainly(index) as url:
-            yield url
-        return
-    home = tmp_path_factory.mktemp("nginx")
-    (home / "users").write_text(USERS, "utf-8")
-    place = Place("local-filesystem", {"base_path": str(index)})
-    with by_recipe("nginx", place, home, users=str(home / "users")) as url:
+@pytest.fixture(scope="module", params=WAYS)
+def way(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Way:
+    """Serve by a recipe, before a directory or a private bucket, or as ``serve`` does where there is no nginx."""
+    new_home = partial(tmp_path_factory.mktemp, request.param, numbered=True)
+    needed = request.getfixturevalue
+    match request.param:
+        case "nginx":
+            return partial(by_nginx, new_home)
+        case "nginx-s3":
+            return partial(by_nginx_s3, new_home, needed("seaweed"))
+        case "cloudfront":
+            return partial(by_cloudfront, new_home, needed("seaweed"), needed("node"))
+        case _:
+            return partial(by_serve, new_home)
+
+
+@contextmanager
+def by_nginx(new_home: Callable[[], Path], fill: Fill) -> Iterator[str]:
+    home = new_home()
+    place = Place("local-filesystem", {"base_path": str(home / "index")})
+    fill(open_storage(place.type, place.options))
+    with by_recipe("nginx", place, home, changed=impatient, users=users_in(home)) as url:
         yield url
 
 
 @contextmanager
-def plainly(index: Path) -> Iterator[str]:
+def by_nginx_s3(new_home: Callable[[], Path], server: Server, fill: Fill) -> Iterator[str]:
+    home = new_home()
+    place = Place("aws-s3", server.options(prefix=f"browser/{secrets.token_hex(4)}"))
+    fill(open_storage(place.type, place.options))
+    keys = home / "keys.json"
+    keys.write_text(json.dumps(dict(zip(("AccessKeyId", "SecretAccessKey"), READER, strict=True))), "utf-8")
+    with by_recipe("nginx-s3", place, home, changed=impatient, users=users_in(home), credentials=str(keys)) as url:
+        yield url
+
+
+@contextmanager
+def by_cloudfront(new_home: Callable[[], Path], server: Server, node: str, fill: Fill) -> Iterator[str]:
+    home = new_home()
+    options = server.options(prefix=f"browser/{secrets.token_hex(4)}")
+    fill(open_storage("aws-s3", options))
+    # The stack knows Amazon's stores only; and who asks there has no need of keys.
+    place = Place("aws-s3", {name: options[name] for name in ("bucket", "prefix", "region")}, "https://pypi.acme.example/simple/")
+    users = {USER[0]: sha256(":".join(USER).encode()).hexdigest()}
+    with edge.distribution(node, home, place, server, users) as url:
+        yield url
+
+
+@contextmanager
+def by_serve(new_home: Callable[[], Path], fill: Fill) -> Iterator[str]:
+    storage = open_storage("local-filesystem", {"base_path": str(new_home())})
+    fill(storage)
     address = serve.free("127.0.0.1", 0)
-    with serve.plain(open_storage("local-filesystem", {"base_path": str(index)}), address) as server:
+    with serve.plain(storage, address) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield address.url
@@ -155,7 +201,81 @@ def plainly(index: Path) -> Iterator[str]:
             server.shutdown()
 
 
-WHO: dict[str, Any] = {"http_credentials": {"username": USER[0], "password": USER[1]}}
+def impatient(text: str) -> str:
+    """Take away the second that a guess costs: a browser tries without a password first, in each test anew."""
+    assert text.count("auth_delay 1s;") == 1
+    return text.replace("auth_delay 1s;", "")
+
+
+def users_in(home: Path) -> str:
+    (home / "users").write_text(USERS, "utf-8")
+    return str(home / "users")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Files of a project with all that a page can show, and one of another project."""
+    home = tmp_path_factory.mktemp("built")
+    wheels = [make_wheel(home, "demo", "1.10", tags=f"cp31{minor}-none-any") for minor in range(3)]
+    others = [make_wheel(home, "demo", version, requires_python=">=3.8") for version in ("1.9", "1.8", "2.0rc1")]
+    return [make_sdist(home, "demo", "1.10"), *wheels, *others, make_wheel(home, "other", "1.0")]
+
+
+@pytest.fixture(scope="module")
+def fill(built: list[Path]) -> Fill:
+    """Publish them, and say of them what can be said."""
+
+    def fill(storage: Storage) -> None:
+        publish([artifact.read(path) for path in built], storage)
+        amend(storage, "demo", edits.yank(Target.parse("demo==1.8"), reason='loses "data" & <more>'))
+        amend(storage, "demo", edits.set_status("deprecated", reason="use other"))
+
+    return fill
+
+
+@pytest.fixture(scope="module")
+def site(way: Way, fill: Fill) -> Iterator[str]:
+    with way(fill) as url:
+        yield url
+
+
+# -- who may see it -----------------------------------------------------------------------------------------------------------
+
+#: What is shown instead of a page: what the server says of it, or nothing where the browser had no password to try.
+REFUSALS = ("", "401: This index is private: name and password, please.", "Unauthorized")
+
+
+@pytest.mark.parametrize("way", PRIVATE, indirect=True)
+@pytest.mark.parametrize("password", [None, "wrong"])
+def test_without_the_password_a_browser_is_shown_nothing(
+    browser: Browser, site: str, built: list[Path], password: str | None
+) -> None:
+    who = {"http_credentials": {"username": USER[0], "password": password}} if password else {}
+    file = f"demo/{sha256(built[0].read_bytes()).hexdigest()[:32]}/{built[0].name}"
+    paths = ("", "index.json", "demo/", file, f"{file}.metadata", "none/", "news.html")
+    with empty(browser, **who) as seen:
+        for path in paths:
+            with suppress(Error):  # nobody is there to be asked for it
+                seen.page.goto(site + path)
+            assert seen.page.locator("body").inner_text().strip() in REFUSALS
+        assert seen.statuses == [401] * len(paths)
+
+
+def test_who_may_goes_from_the_first_page_to_a_file_by_mouse(browser: Browser, site: str, built: list[Path]) -> None:
+    (wheel,) = (path for path in built if path.name == "demo-1.9-py3-none-any.whl")
+    digest = sha256(wheel.read_bytes()).hexdigest()
+    file = f"{site}demo/{digest[:32]}/{wheel.name}"
+    with opened(browser, site, asks={f"{site}demo/", file}, **WHO) as seen:
+        seen.page.get_by_role("link", name="demo").click()
+        seen.page.wait_for_url(f"{site}demo/")
+        assert [row.split()[0] for row in seen.rows()] == ["2.0rc1", "1.10", "1.9", "1.8"]
+        with seen.page.expect_download() as download:
+            seen.page.get_by_role("link", name=wheel.name).click()
+        assert download.value.suggested_filename == wheel.name
+        assert sha256(download.value.path().read_bytes()).hexdigest() == digest
+
+
+# -- what it does -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_search_shows_what_matches_and_says_how_many(browser: Browser, site: str) -> None:
@@ -189,21 +309,20 @@ def test_a_folded_release_opens_for_what_was_searched_in_it(browser: Browser, si
         assert seen.files() == ["demo-1.10-cp311-none-any.whl"]
 
 
-def test_sizes_are_shown_of_files_and_releases(browser: Browser, index: Path, site: str) -> None:
-    files = {file["filename"]: file["size"] for file in json.loads((index / "demo/index.json").read_text("utf-8"))["files"]}
+def test_sizes_are_shown_of_files_and_releases(browser: Browser, site: str, built: list[Path]) -> None:
+    sizes = {path.name: path.stat().st_size for path in built}
     with opened(browser, f"{site}demo/", asks=set(), **WHO) as seen:
         row = seen.page.locator("tbody tr").filter(has_text="1.10")
-        total = sum(size for name, size in files.items() if "1.10" in name)
+        total = sum(size for name, size in sizes.items() if "1.10" in name)
         assert (row.locator("td").nth(2).text_content() or "").strip() == f"{round(total / 1000, 1):g} kB"
         assert seen.page.locator("tbody tr").filter(has_text="1.9").locator("p").text_content() == (
-            f"demo-1.9-py3-none-any.whl {in_kilobytes(files['demo-1.9-py3-none-any.whl'])}\n"
+            f"demo-1.9-py3-none-any.whl {in_kilobytes(sizes['demo-1.9-py3-none-any.whl'])}\n"
         )
 
 
-def test_version_date_and_python_are_made_columns_of(browser: Browser, index: Path, site: str) -> None:
-    files = json.loads((index / "demo/index.json").read_text("utf-8"))["files"]
-    published = files[0]["upload-time"][:10]
+def test_version_date_and_python_are_made_columns_of(browser: Browser, site: str) -> None:
     with opened(browser, f"{site}demo/", asks=set(), **WHO) as seen:
+        published = seen.page.request.get(f"{site}demo/index.json").json()["files"][0]["upload-time"][:10]
         rows = [row.locator("th, td").all_text_contents()[:3] for row in seen.page.locator("tbody tr").all()]
         assert rows == [
             ["2.0rc1 pre-release", published, ">=3.8"],
@@ -238,7 +357,9 @@ def test_a_project_is_found_and_opened_by_keyboard_alone(browser: Browser, site:
         assert seen.rows() == ["demo", "other"]
 
 
-def test_pages_work_from_a_disk_too(browser: Browser, index: Path) -> None:
+def test_pages_work_from_a_disk_too(browser: Browser, fill: Fill, tmp_path: Path) -> None:
+    index = tmp_path / "simple"
+    fill(open_storage("local-filesystem", {"base_path": str(index)}))
     root = f"{(index / 'index.html').as_uri()}?"
     with opened(browser, (index / "demo/index.html").as_uri(), asks={root}) as seen:
         assert seen.page.locator("pre").nth(1).inner_text() == f"pip install --index-url {index.as_uri()}/ demo"
@@ -248,17 +369,19 @@ def test_pages_work_from_a_disk_too(browser: Browser, index: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [0, 1], ids=["uv", "pip"])
-def test_how_to_install_is_copied_and_works(browser: Browser, index: Path, tmp_path: Path, command: int) -> None:
+def test_how_to_install_is_copied_and_works(browser: Browser, site: str, tmp_path: Path, command: int) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.10"\n', "utf-8")
-    with plainly(index) as url, opened(browser, f"{url}demo/", asks=set(), permissions=["clipboard-read"]) as seen:
+    (tmp_path / ".netrc").write_text('machine 127.0.0.1 login {} password "{}"\n'.format(*USER), "utf-8")
+    (tmp_path / ".netrc").chmod(0o600)
+    with opened(browser, f"{site}demo/", asks=set(), permissions=["clipboard-read"], **WHO) as seen:
         seen.page.get_by_role("button", name="Copy").nth(command).click()
         assert seen.page.get_by_role("button", name="Copied").count() == 1
         copied = seen.page.evaluate("navigator.clipboard.readText()")
         assert copied == seen.page.locator("pre").nth(command).inner_text()
-        assert url in copied
-        words = [sys.executable, "-m", *shlex.split(copied)]
-        more = ["--target", str(tmp_path / "installed")] if command else []
-        run([*words, *more], env=environment(tmp_path), cwd=tmp_path)
+        assert site in copied
+    words = [sys.executable, "-m", *shlex.split(copied)]
+    more = ["--target", str(tmp_path / "installed")] if command else []
+    run([*words, *more], env=environment(tmp_path), cwd=tmp_path)
     installed = {path.name for path in tmp_path.glob("**/*.dist-info")}
     assert "demo-1.10.dist-info" in installed or "demo-2.0rc1.dist-info" in installed
 
@@ -349,6 +472,18 @@ INJECTED = """
 
 
 def test_what_somebody_else_wrote_into_a_page_does_not_run(browser: Browser, site: str) -> None:
+    with altered(browser, f"{site}demo/", policy="script-src 'unsafe-inline'") as page:
+        assert page.title() == "demo"
+        page.get_by_label("Search").fill("1.9")
+        assert page.locator("output").inner_text() == "1 of 7", "our own script runs beside it"
+
+
+@contextmanager
+def altered(browser: Browser, url: str, *, policy: str) -> Iterator[Page]:
+    """Open a page that somebody wrote into, and find that nothing of it runs, is seen, leads elsewhere or is fetched.
+
+    :param policy: what its header says, among other things.
+    """
     context = browser.new_context(**WHO)
     asked: list[str] = []
     refused: dict[str, str | None] = {}
@@ -358,25 +493,23 @@ def test_what_somebody_else_wrote_into_a_page_does_not_run(browser: Browser, sit
 
     def alter(route: Route) -> None:
         response = route.fetch()
-        assert "script-src 'unsafe-inline'" in response.headers["content-security-policy"]
-        route.fulfill(response=response, body=response.text().replace("<h1>", f"{INJECTED}<h1>"))
+        assert policy in response.headers["content-security-policy"]
+        route.fulfill(response=response, body=response.text().replace("<h1", f"{INJECTED}<h1", 1))
 
     try:
         page = context.new_page()
-        page.route(f"{site}demo/", alter)
+        page.route(url, alter)
         page.on("request", lambda request: asked.append(request.url))
         page.on("requestfailed", refuse)
-        page.goto(f"{site}demo/")
+        page.goto(url)
         assert page.evaluate("window.owned") is None
-        assert page.title() == "demo"
-        assert page.locator("h1").is_visible()
+        assert page.locator("h1").first.is_visible()
         assert page.evaluate("getComputedStyle(document.getElementById('styled')).position") == "static"
-        page.get_by_label("Search").fill("1.9")
-        assert page.locator("output").inner_text() == "1 of 7", "our own script runs beside it"
+        yield page
         page.get_by_role("button", name="Owned").evaluate("(button) => button.click()")
         page.evaluate("new Promise(requestAnimationFrame)")
-        assert page.url == f"{site}demo/"
-        assert refused.keys() == {url for url in asked if url != f"{site}demo/"}
+        assert page.url == url
+        assert refused.keys() == {other for other in asked if other != url}
         assert set(refused.values()) == {"csp"}, "the browser's own word for what it did not even ask for"
     finally:
         context.close()
@@ -398,16 +531,16 @@ def test_hostile_metadata_do_nothing(browser: Browser, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serve a project with a README, and what is new, by the recipe for nginx."""
-    home = tmp_path_factory.mktemp("described")
-    storage = open_storage("local-filesystem", {"base_path": str(home / "simple")})
+def described(way: Way, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve a project with a README, and what is new."""
     text, headers = f"# Hello\n\n[more](#hello)\n{HOSTILE}", {"Description-Content-Type": "text/markdown"}
-    publish([artifact.read(make_wheel(home, "demo", "1.0", headers=headers, description=text))], storage)
-    news.renew(storage)
-    (home / "users").write_text(USERS, "utf-8")
-    place = Place("local-filesystem", {"base_path": str(home / "simple")})
-    with by_recipe("nginx", place, home, users=str(home / "users")) as url:
+    wheel = make_wheel(tmp_path_factory.mktemp("described"), "demo", "1.0", headers=headers, description=text)
+
+    def fill(storage: Storage) -> None:
+        publish([artifact.read(wheel)], storage)
+        news.renew(storage)
+
+    with way(fill) as url:
         yield url
 
 
@@ -422,6 +555,14 @@ def test_a_readme_is_shown_in_a_frame_where_nothing_runs_and_nothing_is_fetched(
         assert readme.endswith("/.readme/demo-1.0-py3-none-any.whl.html")
         assert seen.told == []
         assert Axe().run(seen.page, options=AXE).response["violations"] == []
+
+
+def test_what_somebody_else_wrote_into_a_readme_does_not_run_even_outside_its_frame(browser: Browser, described: str) -> None:
+    with opened(browser, f"{described}demo/", **WHO) as seen:
+        assert seen.page.frame_locator("iframe").locator("h1").first.is_visible()
+    (readme,) = (url for url in seen.asked if url != f"{described}demo/")
+    with altered(browser, readme, policy="default-src 'none'") as page:
+        assert page.locator("h1").first.inner_text() == "Hello"
 
 
 def test_the_root_leads_to_the_news_and_these_to_projects(browser: Browser, described: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -23,16 +23,10 @@ from pypiprivate.storage.s3 import open_bucket
 
 from .breakages import fill
 from .repositories import Observed, failing, not_at_all, snapshot
-from .servers import Server, seaweedfs, shared
+from .servers import Server
 
 YEAR = timedelta(days=365)
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture(scope="session")
-def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with shared(seaweedfs, tmp_path_factory.getbasetemp()) as server:
-        yield server
 
 
 @pytest.fixture(params=["memory", "local", "s3"])

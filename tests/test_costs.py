@@ -28,15 +28,9 @@ from pypiprivate.storage.s3 import S3Storage, open_bucket
 from .builders import make_sdist, make_wheel
 from .faults import Proxy, proxy
 from .repositories import check_at_rest, in_turn
-from .servers import ADMIN, BUCKET, Server, seaweedfs, shared
+from .servers import ADMIN, BUCKET, Server
 
 T = TypeVar("T")
-
-
-@pytest.fixture(scope="session")
-def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with shared(seaweedfs, tmp_path_factory.getbasetemp()) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from signal import SIGINT, SIGKILL, SIGTERM, Signals
@@ -26,7 +26,6 @@ from .processes import (
 )
 from .proof import FULL, figure
 from .repositories import check_at_rest, check_never_torn, filenames, orphans
-from .servers import Server, seaweedfs, shared
 
 #: Signals, how much is published before, and after every so many operations one strikes.
 STEPS = (
@@ -38,12 +37,6 @@ STEPS = (
 MOMENTS = {SIGKILL: 100, SIGTERM: 20, SIGINT: 20} if FULL else {SIGKILL: 5, SIGTERM: 1, SIGINT: 1}
 #: So many of them happen to one repository, which grows meanwhile.
 AT_ONE_PLACE = 10
-
-
-@pytest.fixture(scope="session")
-def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with shared(seaweedfs, tmp_path_factory.getbasetemp()) as server:
-        yield server
 
 
 @pytest.fixture(params=["local", "seaweedfs"])

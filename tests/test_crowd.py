@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,18 +14,11 @@ from .builders import make_sdist
 from .processes import Ended, NewPlace, at_once, build, in_a_row, in_bucket, in_directories, send
 from .proof import FULL, figure
 from .repositories import Observed, check_at_rest, during, filenames, orphans, record, root
-from .servers import Server, seaweedfs, shared
 
 #: Publishers in a crowd.
 CROWD = 32 if FULL else 8
 #: A publisher stalls before every so many operations.
 STEP = 1 if FULL else 3
-
-
-@pytest.fixture(scope="session")
-def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with shared(seaweedfs, tmp_path_factory.getbasetemp()) as server:
-        yield server
 
 
 @pytest.fixture(params=["local", "seaweedfs"])

@@ -44,7 +44,7 @@ from pypiprivate.storage.s3checks import Bucket
 from .builders import make_sdist, make_wheel
 from .faults import Answer, Fault, Proxy, let_through, proxy, refuse, say
 from .repositories import Imitation, Observed, in_turn, put, snapshot
-from .servers import ADMIN, BUCKET, READER, Server, juicefs, moto, seaweedfs, shared
+from .servers import ADMIN, BUCKET, READER, Server, juicefs, moto
 from .web import _nginx, code_blocks, free_port, http_server, nginx, nginx_before_bucket
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -913,12 +913,6 @@ def test_locks_that_keep_nobody_out_or_cannot_be_taken_fail(tmp_path: Path) -> N
 
 
 # -- a bucket -----------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with shared(seaweedfs, tmp_path_factory.getbasetemp()) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

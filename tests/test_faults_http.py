@@ -36,7 +36,7 @@ from .faults import (
 )
 from .proof import FULL, figure
 from .repositories import check_at_rest, check_never_torn, filenames, in_turn, not_at_all, orphans, record
-from .servers import BUCKET, Server, seaweedfs, shared
+from .servers import BUCKET, Server
 
 #: What may go wrong with any request.
 ANYWHERE: dict[str, Fault] = {
@@ -65,12 +65,6 @@ REASONS = "|".join(
         r"\d+ (ConditionalRequestConflict|\d+): .+\.",
     ]
 )
-
-
-@pytest.fixture(scope="module")
-def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with shared(seaweedfs, tmp_path_factory.getbasetemp()) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ from .repositories import (
     record,
     snapshot,
 )
-from .servers import BUCKET, Server, moto, seaweedfs, shared
+from .servers import BUCKET, Server
 
 YESTERDAY = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
 TODAY = YESTERDAY + timedelta(days=1)
@@ -442,19 +442,6 @@ def test_a_file_that_rots_in_its_directory_is_not_copied(directory: LocalStorage
 # -- buckets ------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with shared(seaweedfs, tmp_path_factory.getbasetemp()) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def like_amazon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that computes the digest of what it copies."""
-    with shared(moto, tmp_path_factory.getbasetemp()) as server:
-        yield server
-
-
 @pytest.fixture
 def watched(seaweed: Server) -> Iterator[Proxy]:
     with proxy(seaweed.url) as running:
@@ -550,13 +537,13 @@ def test_a_copy_that_the_store_says_is_another_one_is_a_failure(dist: Path, seaw
 
 @pytest.mark.parametrize("checked", [{}, {"ChecksumAlgorithm": "SHA256"}])
 def test_rotten_bytes_of_a_bucket_never_lie_under_the_key_of_the_true_ones(
-    dist: Path, like_amazon: Server, checked: dict[str, str]
+    dist: Path, amazon: Server, checked: dict[str, str]
 ) -> None:
     """What we noted beside them, which says that they are the true ones, proves nothing."""
-    source, target = bucket(like_amazon), bucket(like_amazon)
+    source, target = bucket(amazon), bucket(amazon)
     send(source, dist / SDIST)
     (file,) = record(source, "demo").files
-    like_amazon.client().put_object(
+    amazon.client().put_object(
         Bucket=BUCKET, Key=f"{source._root}demo/{file.key}", Body=bytes(file.size), Metadata={"sha256": file.sha256}, **checked
     )
     seen: list[str] = []
@@ -568,10 +555,10 @@ def test_rotten_bytes_of_a_bucket_never_lie_under_the_key_of_the_true_ones(
     assert [entry.key for entry in target.list("demo/")] == []
 
 
-def test_a_store_that_computes_digests_copies_what_it_has_seen_to_be_true(dist: Path, like_amazon: Server) -> None:
-    source, target = bucket(like_amazon), bucket(like_amazon)
+def test_a_store_that_computes_digests_copies_what_it_has_seen_to_be_true(dist: Path, amazon: Server) -> None:
+    source, target = bucket(amazon), bucket(amazon)
     body = (dist / SDIST).read_bytes()
-    client, key = like_amazon.client(), f"{source._root}demo/{SDIST}"
+    client, key = amazon.client(), f"{source._root}demo/{SDIST}"
     sha256 = hashlib.sha256(body).hexdigest()
     client.put_object(Bucket=BUCKET, Key=key, Body=body, ChecksumAlgorithm="SHA256")
     assert target.copy("demo/k", source, f"demo/{SDIST}", sha256=sha256)
@@ -617,23 +604,21 @@ def test_where_it_does_not_the_bytes_are_streamed_and_checked(
     assert len(downloads_of(watched)) >= 2
 
 
-def test_between_stores_that_have_nothing_in_common_the_bytes_are_streamed(
-    dist: Path, seaweed: Server, like_amazon: Server
-) -> None:
-    source, target = bucket(seaweed), bucket(like_amazon)
+def test_between_stores_that_have_nothing_in_common_the_bytes_are_streamed(dist: Path, seaweed: Server, amazon: Server) -> None:
+    source, target = bucket(seaweed), bucket(amazon)
     send(source, dist / SDIST, dist / WHEEL)
     copy(source, target)
     check_at_rest(target)
     assert alike(source, target)
 
 
-def test_as_on_amazon_a_copy_has_digest_and_headers_of_its_own(dist: Path, like_amazon: Server) -> None:
-    with proxy(like_amazon.url) as watched:
-        source, target = bucket(like_amazon, through=watched), bucket(like_amazon, through=watched)
+def test_as_on_amazon_a_copy_has_digest_and_headers_of_its_own(dist: Path, amazon: Server) -> None:
+    with proxy(amazon.url) as watched:
+        source, target = bucket(amazon, through=watched), bucket(amazon, through=watched)
         send(source, dist / SDIST, dist / WHEEL)
         for file in record(source, "demo").files:  # which Amazon computes a digest of, because it is sent with one
             key, body = f"{source._root}demo/{file.key}", (dist / file.filename).read_bytes()
-            like_amazon.client().put_object(Bucket=BUCKET, Key=key, Body=body, ChecksumAlgorithm="SHA256")
+            amazon.client().put_object(Bucket=BUCKET, Key=key, Body=body, ChecksumAlgorithm="SHA256")
         forget(watched)
         copy(source, target)
         assert len(copies_of(watched)) == 2
@@ -641,17 +626,17 @@ def test_as_on_amazon_a_copy_has_digest_and_headers_of_its_own(dist: Path, like_
     check_at_rest(target)
     assert alike(source, target)
     for file in record(target, "demo").files:
-        head = like_amazon.client().head_object(Bucket=BUCKET, Key=f"{target._root}demo/{file.key}")
+        head = amazon.client().head_object(Bucket=BUCKET, Key=f"{target._root}demo/{file.key}")
         assert (head["ContentType"], head["CacheControl"]) == ("application/octet-stream", "max-age=31536000, immutable")
         assert head["Metadata"] == {"sha256": file.sha256}
 
 
-def test_rotten_bytes_of_another_length_are_noticed_without_a_download(dist: Path, like_amazon: Server) -> None:
-    with proxy(like_amazon.url) as watched:
-        source, target = bucket(like_amazon, through=watched), bucket(like_amazon)
+def test_rotten_bytes_of_another_length_are_noticed_without_a_download(dist: Path, amazon: Server) -> None:
+    with proxy(amazon.url) as watched:
+        source, target = bucket(amazon, through=watched), bucket(amazon)
         send(source, dist / SDIST)
         (file,) = record(source, "demo").files
-        like_amazon.client().put_object(Bucket=BUCKET, Key=f"{source._root}demo/{file.key}", Body=b"rotten")
+        amazon.client().put_object(Bucket=BUCKET, Key=f"{source._root}demo/{file.key}", Body=b"rotten")
         with pytest.raises(StorageError, match="its bytes are not those that the record says"):
             copy(source, target)
         assert downloads_of(watched) == []

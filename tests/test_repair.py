@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -59,21 +59,9 @@ from .repositories import (
     root,
     snapshot,
 )
-from .servers import Server, moto, seaweedfs, shared
+from .servers import Server
 
 BROKEN = Breakage.__str__
-
-
-@pytest.fixture(scope="session")
-def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with shared(seaweedfs, tmp_path_factory.getbasetemp()) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def amazon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with shared(moto, tmp_path_factory.getbasetemp()) as server:
-        yield server
 
 
 @pytest.fixture

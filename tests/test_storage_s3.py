@@ -22,19 +22,13 @@ from pypiprivate.storage.s3client import read_time
 from pypiprivate.storage.s3errors import explain
 
 from .faults import Fault, Proxy, cut_body, let_through, lose_reply, proxy, refuse, say
-from .servers import ADMIN, BUCKET, READER, Server, juicefs, seaweedfs, shared
+from .servers import ADMIN, BUCKET, READER, Server, juicefs
 
 JSON = "application/vnd.pypi.simple.v1+json"
 RECORD = "spam/index.json"
 BIG = 9 << 20
 RERUN = "Running the same command again is safe."
 UNWRITTEN = "Running the same command again is safe."
-
-
-@pytest.fixture(scope="session")
-def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with shared(seaweedfs, tmp_path_factory.getbasetemp()) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

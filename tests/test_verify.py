@@ -48,15 +48,9 @@ from .breakages import (
 )
 from .builders import make_sdist, make_wheel
 from .repositories import Observed, during, failing, filenames, not_at_all, older_tool, put, record, root, snapshot
-from .servers import Server, seaweedfs, shared
+from .servers import Server
 
 BROKEN = Breakage.__str__
-
-
-@pytest.fixture(scope="session")
-def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with shared(seaweedfs, tmp_path_factory.getbasetemp()) as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,9 @@
 //
 //     node edge.mjs ask            events on standard input, what came of them on standard output
 //     node edge.mjs serve          HTTP on a free port of 127.0.0.1, which is printed; what the function lets through is
-//                                  fetched from ORIGIN, and gets the HEADERS of a response headers policy
+//                                  fetched from the private bucket that DISTRIBUTION names, with its keys, and the answer
+//                                  gets and loses the headers that a response headers policy says
+import crypto from 'crypto';
 import http from 'http';
 import { text } from 'stream/consumers';
 import { handler } from './function.mjs';
@@ -33,7 +35,7 @@ async function ask() {
 }
 
 function serve() {
-  const policy = Object.fromEntries(Object.entries(JSON.parse(process.env.HEADERS)).map(([name, value]) => [name.toLowerCase(), value]));
+  const { origin, path, region, keys, ...policy } = JSON.parse(process.env.DISTRIBUTION);
   const server = http.createServer(async (incoming, outgoing) => {
     const [uri, query] = incoming.url.split('?');
     const request = { method: incoming.method, uri, querystring: query ? { [query]: { value: '' } } : {}, headers: headers(incoming.headers), cookies: {} };
@@ -45,15 +47,43 @@ function serve() {
     }
     const kept = ['range', 'if-none-match', 'if-modified-since', 'if-range'].filter((name) => incoming.headers[name]);
     const forwarded = Object.fromEntries(kept.map((name) => [name, incoming.headers[name]]));
-    const path = process.env.BUCKET_PATH + result.uri;
-    const origin = http.request(process.env.ORIGIN, { path, method: result.method, headers: forwarded }, (reply) => {
-      outgoing.writeHead(reply.statusCode, { ...reply.headers, ...policy });
+    const asked = { method: result.method, path: path + result.uri };
+    const sent = { ...forwarded, ...signed(asked, new URL(origin).host, region, keys) };
+    const fetched = http.request(origin, { ...asked, headers: sent }, (reply) => {
+      outgoing.writeHead(reply.statusCode, shown(reply.headers, policy));
       reply.pipe(outgoing);
     });
-    origin.on('error', () => outgoing.writeHead(502).end());
-    origin.end();
+    fetched.on('error', () => outgoing.writeHead(502).end());
+    fetched.end();
   });
   server.listen(0, '127.0.0.1', () => console.log(server.address().port));
 }
+
+// What an origin access control adds to a request (AWS Signature Version 4).
+function signed({ method, path }, host, region, { access, secret }) {
+  const when = new Date().toISOString().replace(/[-:]|\.[0-9]*/g, '');
+  const added = { host, 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD', 'x-amz-date': when };
+  const names = Object.keys(added).join(';');
+  const lines = Object.entries(added).map(([name, value]) => `${name}:${value}\n`).join('');
+  const canonical = path.split('/').map((part) => encoded(decodeURIComponent(part))).join('/');
+  const scope = [when.substring(0, 8), region, 's3', 'aws4_request'];
+  const hash = sha256([method, canonical, '', lines, names, 'UNSIGNED-PAYLOAD'].join('\n'));
+  const key = scope.reduce(hmac, `AWS4${secret}`);
+  const signature = hmac(key, ['AWS4-HMAC-SHA256', when, scope.join('/'), hash].join('\n')).toString('hex');
+  const authorization = `AWS4-HMAC-SHA256 Credential=${access}/${scope.join('/')}, SignedHeaders=${names}, Signature=${signature}`;
+  return { ...added, authorization };
+}
+
+function shown(stored, policy) {
+  const lower = (name) => name.toLowerCase();
+  const removed = policy.removed.map(lower);
+  const kept = Object.entries(stored).filter(([name]) => !removed.includes(name));
+  const put = Object.entries(policy.headers).map(([name, value]) => [lower(name), value]);
+  return Object.fromEntries([...kept, ...put]);
+}
+
+const encoded = (part) => encodeURIComponent(part).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+const hmac = (key, text) => crypto.createHmac('sha256', key).update(text).digest();
+const sha256 = (text) => crypto.createHash('sha256').update(text).digest('hex');
 
 await { ask, serve }[process.argv[2]]();
