@@ -15,9 +15,10 @@ from typing import TypeVar
 from . import browse
 from .edits import Edit
 from .errors import NotPublished, Unreadable, UnsupportedIndex, raised
-from .index import Gather, Index, concurrently, singly
+from .findings import Counted, silently, telling
+from .index import Gather, Index, Stream, concurrently, in_turn, singly
 from .model import File, Project, readme_of
-from .storage.base import Storage
+from .storage.base import Progress, Storage, quietly
 
 log = logging.getLogger(__name__)
 
@@ -84,21 +85,25 @@ def remove(
     project: str,
     edit: Edit,
     *,
+    removing: Progress = quietly,
     sleep: Callable[[float], None] = time.sleep,
     gather: Gather = concurrently,
 ) -> Change:
     """Make an *edit* that removes files, as :func:`amend` does, and then delete the objects of whatever was ever deleted.
 
     A page lists nothing of it any more by then; and who repeats an interrupted command finishes it.
+
+    :param removing: is told of objects that are deleted: the project, and how many there are; what it returns is told of each.
     """
     index = Index(storage, sleep=sleep, gather=gather)
     change = _amend(index, project, edit)
     if gone := _deleted_keys(change.after):
         index.give_up(change.after)
         stored = {entry.key.removeprefix(f"{project}/") for entry in storage.list(f"{project}/")}
-        readmes = [readme_of(key) for key in gone]
-        _delete(index, [f"{project}/{key}" for key in readmes if key in stored])
-        discard(index, project, [key for key in gone if key in stored or f"{key}.metadata" in stored])
+        readmes = [readme for key in gone if (readme := readme_of(key)) in stored]
+        files = [key for key in gone if key in stored or f"{key}.metadata" in stored]
+        _delete(index, project, readmes, removing)
+        discard(index, project, files, removing)
     return change
 
 
@@ -108,16 +113,20 @@ def remove_from_each(
     edit: Edit,
     *,
     unreadable: Unreadable = raised,
+    counted: Counted = silently,
+    removing: Progress = quietly,
     sleep: Callable[[float], None] = time.sleep,
-    gather: Gather = concurrently,
+    stream: Stream = in_turn,
 ) -> tuple[Change, ...]:
-    """Do to each of *projects* what :func:`remove` does, several at once; return those changes that removed something.
+    """Do to each of *projects* what :func:`remove` does; return those changes that removed something.
 
     :param projects: normalised names; None: all that are listed.
     :param unreadable: is told of projects that cannot be understood, from any thread; nothing of them is removed.
+    :param counted: is told how many projects are done, and how many there are.
+    :param stream: runs calls, at once or in turn.
     """
-    act = partial(remove, storage, edit=edit, sleep=sleep, gather=singly)
-    return _of_each(storage, projects, lambda name: act(project=name), unreadable, gather)
+    act = partial(remove, storage, edit=edit, removing=removing, sleep=sleep, gather=singly)
+    return _of_each(storage, projects, lambda name: act(project=name), unreadable=unreadable, counted=counted, stream=stream)
 
 
 def preview_each(
@@ -126,15 +135,22 @@ def preview_each(
     edit: Edit,
     *,
     unreadable: Unreadable = raised,
-    gather: Gather = concurrently,
+    counted: Counted = silently,
+    stream: Stream = in_turn,
 ) -> tuple[Change, ...]:
     """Say what :func:`remove_from_each` would do, and write nothing. Arguments, results and errors are the same."""
     act = partial(preview, storage, edit=edit, gather=singly)
-    return _of_each(storage, projects, lambda name: act(project=name), unreadable, gather)
+    return _of_each(storage, projects, lambda name: act(project=name), unreadable=unreadable, counted=counted, stream=stream)
 
 
 def _of_each(
-    storage: Storage, projects: Iterable[str] | None, act: Callable[[str], Change], unreadable: Unreadable, gather: Gather
+    storage: Storage,
+    projects: Iterable[str] | None,
+    act: Callable[[str], Change],
+    *,
+    unreadable: Unreadable,
+    counted: Counted,
+    stream: Stream,
 ) -> tuple[Change, ...]:
     def removing(name: str) -> Change | None:
         try:
@@ -150,18 +166,27 @@ def _of_each(
         return change if change.removed else None
 
     names = browse.projects(storage) if projects is None else tuple(dict.fromkeys(projects))
-    return tuple(filter(None, gather([partial(removing, name) for name in names])))
+    results = stream(partial(removing, name) for name in names)
+    return tuple(filter(None, telling(results, counted, len(names))))
 
 
-def discard(index: Index, project: str, keys: Iterable[str]) -> None:
+def discard(index: Index, project: str, keys: Iterable[str], removing: Progress = quietly) -> None:
     """Delete the objects under *keys* (relative to the project's directory) and their sidecars; no record may name one."""
-    _delete(index, [f"{project}/{key}{ending}" for key in keys for ending in (".metadata", "")])
+    _delete(index, project, [f"{key}{ending}" for key in keys for ending in (".metadata", "")], removing)
 
 
-def _delete(index: Index, objects: Sequence[str]) -> None:
-    index.gather([partial(index.storage.delete, key) for key in objects])
-    for key in objects:
-        log.info("deleted %s", key)
+def _delete(index: Index, project: str, keys: Sequence[str], removing: Progress) -> None:
+    if not keys:
+        return
+    removed = removing(project, len(keys))
+
+    def delete(key: str) -> None:
+        index.storage.delete(f"{project}/{key}")
+        removed(1)
+
+    index.gather([partial(delete, key) for key in keys])
+    for key in keys:
+        log.info("deleted %s/%s", project, key)
 
 
 def _amend(index: Index, name: str, edit: Edit) -> Change:

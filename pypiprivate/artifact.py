@@ -27,7 +27,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from . import readme
-from .archive import PIECE, Kind, Member, Unsound, shown
+from .archive import PIECE, Kind, Member, Unsound, shown, unwatched
 from .errors import ArtifactError, ConfigError, NoArtifacts
 from .filenames import Identity, parse_filename, parse_version, splits
 from .metadata import CoreMetadata, one, read_core, read_headers
@@ -106,19 +106,20 @@ class Artifact:
         )
 
 
-def read(path: Path) -> Artifact:
+def read(path: Path, *, sent: Callable[[int], object] = unwatched) -> Artifact:
     """Read an artifact that is to be published and check everything about it.
 
     Wheels of the binary distribution format 1.x (PEP 427), sdists of PEP 625 and 721 and older ones, core metadata 1.x and 2.x.
 
     :param path: a file, or a link to one.
+    :param sent: is told of its bytes as they are read: of most of them twice, when they are checked and when they are hashed.
     :raises ArtifactError: it is not there, cannot be read, is no artifact, or is not sound.
     """
     with _opened(path) as file:
-        contents = _examine(file, path.name, _identify(path))
+        contents = _examine(file, path.name, _identify(path), sent)
         if contents.faults:
             raise Unsound(contents.faults[0])
-        return _artifact(path, path.name, file, contents)
+        return _artifact(path, path.name, file, contents, sent)
 
 
 def read_published(path: Path, project: str) -> Artifact:
@@ -134,23 +135,35 @@ def read_published(path: Path, project: str) -> Artifact:
         return replace(examine_published(file, path.name, project), path=path)
 
 
-def examine_published(file: BinaryIO, filename: str, project: str) -> Artifact:
-    """Do what :func:`read_published` does with an open file."""
-    return _published(file, filename, project, _examine)
+def examine_published(file: BinaryIO, filename: str, project: str, *, sent: Callable[[int], object] = unwatched) -> Artifact:
+    """Do what :func:`read_published` does with an open file.
+
+    :param sent: is told of its bytes, as of :func:`read`.
+    """
+    return _published(file, filename, project, partial(_examine, sent=sent), sent)
 
 
-def skim_published(file: BinaryIO, filename: str, project: str) -> Artifact:
-    """Do the same, but look at no more of it than an index needs: its frame, its metadata, and the digest of its bytes."""
-    return _published(file, filename, project, _skim)
+def skim_published(file: BinaryIO, filename: str, project: str, *, sent: Callable[[int], object] = unwatched) -> Artifact:
+    """Do the same, but look at no more of it than an index needs: its frame, its metadata, and the digest of its bytes.
+
+    :param sent: is told of its bytes once, when they are hashed.
+    """
+    return _published(file, filename, project, _skim, sent)
 
 
-def _published(file: BinaryIO, filename: str, project: str, look: Callable[[BinaryIO, str, Identity], _Contents]) -> Artifact:
+def _published(
+    file: BinaryIO,
+    filename: str,
+    project: str,
+    look: Callable[[BinaryIO, str, Identity], _Contents],
+    sent: Callable[[int], object],
+) -> Artifact:
     identity = parse_filename(filename, project)
     try:
         contents = look(file, filename, identity)
     except Unsound as error:
         contents = _Contents(identity, faults=(str(error),))
-    return _artifact(Path(filename), filename, file, contents)
+    return _artifact(Path(filename), filename, file, contents, sent)
 
 
 @dataclass(frozen=True)
@@ -195,12 +208,12 @@ def _check_regular(path: Path) -> None:
         raise Unsound("it is empty")
 
 
-def _artifact(path: Path, filename: str, file: BinaryIO, contents: _Contents) -> Artifact:
+def _artifact(path: Path, filename: str, file: BinaryIO, contents: _Contents, sent: Callable[[int], object]) -> Artifact:
     return Artifact(
         path=path,
         filename=filename,
         identity=contents.identity,
-        sha256=_sha256(file),
+        sha256=_sha256(file, sent),
         size=file.tell(),
         requires_python=contents.requires_python,
         metadata=contents.metadata,
@@ -209,15 +222,16 @@ def _artifact(path: Path, filename: str, file: BinaryIO, contents: _Contents) ->
     )
 
 
-def _sha256(file: BinaryIO) -> str:
+def _sha256(file: BinaryIO, sent: Callable[[int], object]) -> str:
     """Leave the file at its end."""
     if isinstance(file, io.BytesIO):
-        file.seek(0, io.SEEK_END)
+        sent(file.seek(0, io.SEEK_END))
         return hashlib.sha256(file.getbuffer()).hexdigest()
     digest = hashlib.sha256()
     file.seek(0)
     while piece := file.read(PIECE):
         digest.update(piece)
+        sent(len(piece))
     return digest.hexdigest()
 
 
@@ -255,15 +269,15 @@ def _identify(path: Path) -> Identity:
         raise ArtifactError(path.name, str(error), path=path, hint=_PUBLISHED) from error
 
 
-def _examine(file: BinaryIO, filename: str, identity: Identity) -> _Contents:
+def _examine(file: BinaryIO, filename: str, identity: Identity, sent: Callable[[int], object]) -> _Contents:
     """Read the archive to its end."""
     with _damage_named():
         if identity.kind == ".whl":
-            return _examine_wheel(ZipArchive(file), identity)
+            return _examine_wheel(ZipArchive(file), identity, sent)
         if identity.kind == ".zip":
-            return _examine_sdist(ZipArchive(file).walk(), filename, identity)
+            return _examine_sdist(ZipArchive(file).walk(sent), filename, identity)
         if identity.kind == ".tar.gz":
-            return _examine_sdist(walk_targz(file), filename, identity)
+            return _examine_sdist(walk_targz(file, sent), filename, identity)
         raise _other_kind(identity)
 
 
@@ -294,9 +308,9 @@ def _other_kind(identity: Identity) -> Unsound:
     return Unsound(f"it is a {identity.kind}, and sdists are published as .tar.gz only (PEP 625)")
 
 
-def _examine_wheel(archive: ZipArchive, identity: Identity) -> _Contents:
+def _examine_wheel(archive: ZipArchive, identity: Identity, sent: Callable[[int], object]) -> _Contents:
     contents, info = _skim_wheel(archive, identity), _find_dist_info(archive.members, identity)
-    return replace(contents, faults=tuple(_compare_with_record(archive, info)))
+    return replace(contents, faults=tuple(_compare_with_record(archive, info, sent)))
 
 
 def _skim_wheel(archive: ZipArchive, identity: Identity) -> _Contents:
@@ -358,12 +372,12 @@ def _expanded(tag: str) -> Iterator[str]:
     return map("-".join, product(*(part.split(".") for part in tag.strip().lower().split("-"))))
 
 
-def _compare_with_record(archive: ZipArchive, info: str) -> Iterator[str]:
+def _compare_with_record(archive: ZipArchive, info: str, sent: Callable[[int], object]) -> Iterator[str]:
     """Read every member, and yield what is not as RECORD says (PEP 376, 427)."""
     record = _read_record(archive, info)
     exempt = {f"{info}/RECORD", f"{info}/RECORD.jws", f"{info}/RECORD.p7s"}
     for member in archive.members:
-        pieces = archive.read(member.name)
+        pieces = archive.read(member.name, sent)
         if member.kind is Kind.DIRECTORY or member.name in exempt:
             deque(pieces, maxlen=0)  # its checksum
         elif member.name not in record:

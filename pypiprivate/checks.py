@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -50,6 +51,13 @@ def fail(name: str, said: str, way_out: str) -> Check:
 def skipped(name: str, said: str) -> Check:
     """Return a check that could not be made."""
     return Check(name, Verdict.SKIPPED, said)
+
+
+def told(checks: Iterable[Check], checked: Callable[[Check], object]) -> Iterator[Check]:
+    """Pass *checks* on, and tell *checked* of each as soon as it is done."""
+    for check in checks:
+        checked(check)
+        yield check
 
 
 def failure(name: str, error: PypiPrivateError) -> Check:

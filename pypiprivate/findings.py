@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
+
+T = TypeVar("T")
 
 #: Requests that may be in flight at once where thousands of objects are looked at.
 WORKERS = 32
@@ -16,6 +18,17 @@ Counted: TypeAlias = Callable[[int, int], object]
 
 def silently(_done: int, _all: int) -> None:
     """Show no progress."""
+
+
+def telling(results: Iterable[T], counted: Counted, expected: int) -> Iterator[T]:
+    """Pass *results* on, one for each project, and tell *counted* how far that is.
+
+    :param expected: how many there are; more may come.
+    """
+    counted(0, expected)
+    for done, result in enumerate(results, 1):
+        yield result
+        counted(done, max(done, expected))
 
 
 class Depth(Enum):

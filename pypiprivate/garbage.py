@@ -18,11 +18,13 @@ from typing import TypeVar
 from . import clocks, simple
 from .errors import NotPublished, Unreadable, UnsupportedIndex, raised
 from .filenames import is_normalized
+from .findings import Counted, silently
 from .index import Index, Stream, in_turn, singly
 from .listing import Directory, Leftover, Why, directories, leftovers
 from .model import Project, timestamp
 from .publish import utc_now
-from .storage.base import Storage
+from .storage.base import Progress, Sent, Storage, quietly
+from .verify import counting
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ def find(
     clock: Callable[[], datetime] = utc_now,
     unreadable: Unreadable = raised,
     stream: Stream = in_turn,
+    counted: Counted = silently,
 ) -> Iterator[Garbage]:
     """Yield what :func:`collect` would remove, for each project that has any. Writes nothing.
 
@@ -59,10 +62,12 @@ def find(
     :param clock: gives the present moment (UTC); it is believed, for to ask the store would be to write.
     :param unreadable: is told of projects that cannot be understood, from any thread; nothing of them goes.
     :param stream: runs calls, at once or in turn.
+    :param counted: is told how many projects were looked at, and how many there may be.
     :raises NotPublished: there is no such project, or an older index has it, which has no record; or nothing at all.
     :raises StorageError: the store failed.
     """
-    return (garbage for garbage, _ in _looked(storage, names, clock, unreadable, stream))
+    looked = _looked(storage, names, clock, unreadable, stream)
+    return (garbage for garbage, _ in _due_in(counting(storage, names, looked, counted)))
 
 
 def collect(
@@ -74,18 +79,23 @@ def collect(
     compare: Callable[[Storage, Callable[[], datetime]], None] = clocks.compare,
     sleep: Callable[[float], None] = time.sleep,
     stream: Stream = in_turn,
+    counted: Counted = silently,
+    removing: Progress = quietly,
 ) -> Iterator[Garbage]:
     """Remove what no record has named for a day, and yield what went: the record first, then its page, then the objects.
 
     Other arguments and errors are as of :func:`find`. What an interrupted run had condemned goes a day later.
 
+    :param removing: is told of objects that are deleted: the project, and how many there are; what it returns is told of each.
     :param compare: raises where this clock and the store's do not agree; called once, before the first write.
     :raises WrongClock: they do not: fresh objects may look old.
     """
-    looked = _in_good_time(_looked(storage, names, clock, unreadable, stream), lambda: compare(storage, clock))
+    looked = counting(storage, names, _looked(storage, names, clock, unreadable, stream), counted)
+    due = _in_good_time(_due_in(looked), lambda: compare(storage, clock))
     condemn = partial(_understood, unreadable, partial(_condemn, storage, sleep=sleep))
-    condemned = filter(None, stream(partial(condemn, found, clock()) for _, found in looked))
-    deleted = stream(partial(_delete, storage, one, leftover) for one in condemned for leftover in one.leftovers)
+    condemned = filter(None, stream(partial(condemn, found, clock()) for _, found in due))
+    begun = ((one, removing(one.project, len(one.leftovers))) for one in condemned if one.leftovers)
+    deleted = stream(partial(_delete, storage, one, leftover, removed) for one, removed in begun for leftover in one.leftovers)
     return (garbage for garbage, _ in groupby(deleted))
 
 
@@ -100,11 +110,15 @@ def _in_good_time(looked: Iterator[T], compare: Callable[[], None]) -> Iterator[
 
 def _looked(
     storage: Storage, names: Sequence[str], clock: Callable[[], datetime], unreadable: Unreadable, stream: Stream
-) -> Iterator[tuple[Garbage, Directory]]:
+) -> Iterator[tuple[Garbage, Directory] | None]:
+    """None stands for a project that cannot be understood."""
     projects = (found for found in _directories(storage, names, stream) if is_normalized(found.name))
     look = partial(_understood, unreadable, partial(_find, storage, must_be_there=bool(names)))
-    results = filter(None, stream(partial(look, found, clock()) for found in projects))
-    return (looked for looked in results if looked[0].leftovers)
+    return stream(partial(look, found, clock()) for found in projects)
+
+
+def _due_in(looked: Iterator[tuple[Garbage, Directory] | None]) -> Iterator[tuple[Garbage, Directory]]:
+    return (each for each in looked if each and each[0].leftovers)
 
 
 def _understood(unreadable: Unreadable, act: Callable[[Directory, datetime], T], found: Directory, now: datetime) -> T | None:
@@ -156,7 +170,8 @@ def _condemn(storage: Storage, found: Directory, now: datetime, *, sleep: Callab
     return Garbage(found.name, due)
 
 
-def _delete(storage: Storage, garbage: Garbage, leftover: Leftover) -> Garbage:
+def _delete(storage: Storage, garbage: Garbage, leftover: Leftover, removed: Sent) -> Garbage:
     storage.delete(leftover.entry.key)
     log.info("deleted %s", leftover.entry.key)
+    removed(1)
     return garbage

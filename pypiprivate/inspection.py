@@ -9,18 +9,34 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import unquote
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from . import adopt, artifact, documents, pages, simple
+from .archive import unwatched
 from .documents import Document, Record
 from .errors import StorageError
 from .findings import Depth, Finding, Kind
 from .model import File, readme_of
 from .readme import Description
-from .storage.base import IMMUTABLE, MUTABLE, OCTETS, Entry, Headers, Stat, Storage, Stored, slash_pages
+from .storage.base import (
+    IMMUTABLE,
+    MUTABLE,
+    OCTETS,
+    Entry,
+    Headers,
+    Passes,
+    Progress,
+    Sent,
+    Stat,
+    Storage,
+    Stored,
+    quietly,
+    slash_pages,
+)
 
 #: Of the algorithms that a record may name, those that we compute.
 _ALGORITHMS = ("sha256", "sha384", "sha512", "md5")
@@ -124,9 +140,10 @@ def is_time(text: str) -> bool:
         return False
 
 
-def of_file(storage: Storage, project: str, file: File, depth: Depth) -> Iterator[Finding]:
+def of_file(storage: Storage, project: str, file: File, depth: Depth, reading: Progress = quietly) -> Iterator[Finding]:
     """Yield what is wrong with a file that a record lists, and with what lies beside it.
 
+    :param reading: is told of the file, if its bytes are read.
     :raises StorageError: the store failed; nothing is taken for absent.
     """
     key = key_of(project, file)
@@ -144,7 +161,8 @@ def of_file(storage: Storage, project: str, file: File, depth: Depth) -> Iterato
     if file.readme:
         yield from _of_readme(readme_of(key), storage)
     if found and found.size == file.size and depth is Depth.BYTES:
-        yield from _of_bytes(storage, project, file, Entry(key, found.size, found.modified), sidecar)
+        sent = reading(file.filename, found.size)
+        yield from _of_bytes(storage, project, file, Entry(key, found.size, found.modified), sidecar, sent=sent)
 
 
 def key_of(project: str, file: File) -> str | None:
@@ -195,8 +213,10 @@ def _of_readme(key: str, storage: Storage) -> Iterator[Finding]:
     yield from of_headers(key, found, README_HEADERS)
 
 
-def _of_bytes(storage: Storage, project: str, file: File, found: Entry, sidecar: Stored | None) -> Iterator[Finding]:
-    key, read = found.key, read_back(storage, project, file, found)
+def _of_bytes(
+    storage: Storage, project: str, file: File, found: Entry, sidecar: Stored | None, *, sent: Sent
+) -> Iterator[Finding]:
+    key, read = found.key, read_back(storage, project, file, found, sent=sent)
     if read is None:
         yield Finding(Kind.FILE_MISSING, key, "it went away while it was read")
     elif file.sha256 and read.sha256 != file.sha256:
@@ -231,32 +251,35 @@ class Read(NamedTuple):
     description: Description | None = None
 
 
-def read_back(storage: Storage, project: str, file: File, found: Entry) -> Read | None:
+def read_back(storage: Storage, project: str, file: File, found: Entry, *, sent: Sent = unwatched) -> Read | None:
     """Read a file that lies in storage; None if it went away since it was *found*.
 
+    :param sent: is told of each byte once, though it may be fetched and hashed in turn.
     :raises StorageError: it could not be read, or is not as long as it was.
     """
     try:
         has_companion = announces_sidecar(file) or file.readme
-        return _read_metadata(storage, found, project) if has_companion else _read(storage, found)
+        return _read_metadata(storage, found, project, sent) if has_companion else _read(storage, found, sent)
     except StorageError:
         if storage.stat(found.key) is None:
             return None
         raise
 
 
-def _read_metadata(storage: Storage, entry: Entry, project: str) -> Read:
+def _read_metadata(storage: Storage, entry: Entry, project: str, sent: Sent) -> Read:
+    passes = Passes(sent, times=2)
     with suppress(ValueError):  # its name is an inherited one
-        read = artifact.skim_published
-        _, again = adopt.read_found(storage, entry, project, link=None, read=read, sent=lambda _: None)
+        read = partial(artifact.skim_published, sent=passes)
+        _, again = adopt.read_found(storage, entry, project, link=None, read=read, sent=passes)
         return Read(again.file.sha256, again.metadata, again.description)
-    return _read(storage, entry)
+    return _read(storage, entry, passes)
 
 
-def _read(storage: Storage, entry: Entry) -> Read:
+def _read(storage: Storage, entry: Entry, sent: Sent) -> Read:
     digest = hashlib.sha256()
     for piece in storage.read(entry.key):
         digest.update(piece)
+        sent(len(piece))
     return Read(digest.hexdigest(), None)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import config, progress, report, surface
+from . import config, report, surface
 from .errors import ArtifactDeleted, ArtifactError, ArtifactExists, ConfigError, PypiPrivateError, printable
 from .repository import Repository
 from .sources import underscored
@@ -75,10 +75,8 @@ class Publication:
     def _published(self, path: Path) -> Iterator[str]:
         location = self.repository.storage.location
         if self.dry_run:
-            return report.intentions(self.repository.preview([path]), location)
-        with progress.shown_on(sys.stderr) as sending:
-            receipts = self.repository.publish([path], progress=sending)
-        return report.lines(receipts, location, None)
+            return iter(surface.preview(self.repository, [path], sys.stderr).lines)
+        return report.lines(surface.publish(self.repository, [path], sys.stderr).receipts, location, None)
 
     def _failure(self, error: PypiPrivateError, path: Path) -> str:
         ways = [error.hint]

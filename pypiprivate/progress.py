@@ -9,17 +9,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from threading import Event, Lock, Thread
+from threading import Event, Lock, RLock, Thread
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 from .errors import printable
 from .wording import duration_of, number_of, size_of
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bars
+    from rich.console import Console
 
-    from .publish import Progress
-    from .storage.base import Sent
+    from .storage.base import Progress, Sent
 
 #: Seconds after which somebody may wonder.
 PATIENCE = 2.0
@@ -30,110 +29,201 @@ _TICK = 0.25
 
 #: Told, again and again, how many things are done and how many there are.
 Counted: TypeAlias = Callable[[int, int], object]
-#: Begins something: what is done, and how much of it there is. What it returns is told of each part that is done.
-Begin: TypeAlias = "Callable[[str, int], Sent]"
 #: Writes an amount for people.
 Measure: TypeAlias = Callable[[float], str]
 
 
-@contextmanager
-def shown_on(stream: TextIO | None, doing: str = "sending {}", *, patience: float = PATIENCE) -> Iterator[Progress]:
-    """Give a progress that shows on *stream*, if there is one, how far each file is that takes long.
+@dataclass(eq=False)
+class Task:
+    """Something that is under way. Parts of it may be done in several threads.
 
-    :param doing: what is done with a file, whose name stands for ``{}``.
+    :ivar doing: what is done. ``measure``: writes how much of it.
+    :ivar total: how much there is of it; None where nobody knows that (yet).
+    :ivar begun: when, in seconds of the display's clock. ``said``: when it was told of last.
+    """
+
+    doing: str
+    total: int | None
+    measure: Measure
+    begun: float
+    done: int = 0
+    said: float | None = None
+    _lock: Lock = field(default_factory=Lock)
+
+    def advance(self, count: int) -> int:
+        """Add to what is done, and return how much that is."""
+        with self._lock:
+            self.done += count
+            return self.done
+
+    def state(self, now: float) -> str:
+        """Say how far it is, how fast it goes, and how long the rest will take."""
+        passed = now - self.begun
+        if self.total is None:
+            return f"{self.measure(self.done)} in {duration_of(passed)}" if self.done else f"{duration_of(passed)} so far"
+        state = f"{self.measure(self.done)} of {self.measure(self.total)}"
+        if self.done <= 0 or passed <= 0:
+            return state
+        rate = self.done / passed
+        return f"{state}, {self.measure(rate)}/s, {duration_of(max(0, self.total - self.done) / rate)} to go"
+
+    def outcome(self, now: float) -> str:
+        """Say what it came to."""
+        amount = f", {self.measure(self.done)}" if self.done else ""
+        return f"done{amount} in {duration_of(now - self.begun)}"
+
+
+@dataclass
+class Display:
+    """What is under way, to be shown in one place.
+
+    :ivar clock: gives the present moment in seconds.
+    :ivar ended: is told of what is done. ``tasks``: what is not; only to be read with the ``lock``.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    ended: Callable[[Task], object] = lambda _task: None
+    tasks: list[Task] = field(default_factory=list)
+    lock: AbstractContextManager[bool] = field(default_factory=RLock)
+
+    def files(self, doing: str) -> Progress:
+        """Return a progress that shows how much of each file is done.
+
+        :param doing: what is done with a file, whose name stands for ``{}``.
+        """
+        return lambda name, size: self._parts(doing.format(printable(name)), size, size_of)
+
+    def numbers(self, doing: str) -> Progress:
+        """Return the same for what is counted, as the objects of a project, whose name stands for ``{}``."""
+        return lambda name, count: self._parts(doing.format(printable(name)), count, number_of)
+
+    @contextmanager
+    def counting(self, doing: str) -> Iterator[Counted]:
+        """Show how far one is with many things, of which is told how many they are as soon as that is known.
+
+        :param doing: what is done with them, as ``reading projects``.
+        """
+        with self._under_way(doing) as task:
+
+            def counted(done: int, count: int) -> None:
+                task.total = count
+                task.advance(done - task.done)
+
+            yield counted
+
+    @contextmanager
+    def waiting(self, doing: str) -> Iterator[Callable[[], object]]:
+        """Show for how long one is at something of which nobody knows the end; what is given may be told of each part."""
+        with self._under_way(doing) as task:
+            yield lambda: task.advance(1)
+
+    @contextmanager
+    def _under_way(self, doing: str) -> Iterator[Task]:
+        task = self._begin(doing, None, number_of)
+        yield task
+        self._end(task)  # not what failed
+
+    def _parts(self, doing: str, total: int, measure: Measure) -> Sent:
+        task = self._begin(doing, total, measure)
+
+        def sent(count: int) -> None:
+            if task.advance(count) >= total:
+                self._end(task)
+
+        return sent
+
+    def long(self, patience: float) -> list[Task]:
+        """Return what takes longer than *patience*; what has no known end only where nothing else does."""
+        with self.lock:
+            begun = self.clock() - patience
+            long = [task for task in self.tasks if task.begun <= begun]
+        return [task for task in long if task.total is not None] or long
+
+    def _begin(self, doing: str, total: int | None, measure: Measure) -> Task:
+        task = Task(doing, total, measure, self.clock())
+        with self.lock:
+            self.tasks.append(task)
+        return task
+
+    def _end(self, task: Task) -> None:
+        with self.lock:
+            if task in self.tasks:
+                self.tasks.remove(task)
+                self.ended(task)
+
+
+@contextmanager
+def display_on(stream: TextIO | None, *, patience: float = PATIENCE) -> Iterator[Display]:
+    """Give a display that shows on *stream*, if there is one, what takes long.
+
     :param patience: seconds after which something takes long.
     """
-    with _under_way(stream, size_of, patience) as begin:
-        yield lambda filename, size: begin(doing.format(printable(filename)), size)
+    with _display(stream, patience) as display:
+        yield display
+
+
+@contextmanager
+def shown_on(stream: TextIO | None, doing: str = "sending {}", *, patience: float = PATIENCE) -> Iterator[Progress]:
+    """Give :meth:`Display.files` of a display of its own."""
+    with _display(stream, patience) as display:
+        yield display.files(doing)
 
 
 @contextmanager
 def counted_on(stream: TextIO | None, doing: str, *, patience: float = PATIENCE) -> Iterator[Counted]:
-    """Give a progress that shows on *stream*, if there is one, how far one is with many things, if that takes long.
-
-    :param doing: what is done with them, as ``reading projects``.
-    :param patience: seconds after which it takes long.
-    """
-    with _under_way(stream, number_of, patience) as begin:
-        advance: Sent | None = None
-        seen = 0
-
-        def counted(done: int, count: int) -> None:
-            nonlocal advance, seen
-            advance = advance or begin(doing, count)
-            advance(done - seen)
-            seen = done
-
+    """Give :meth:`Display.counting` of a display of its own."""
+    with _display(stream, patience) as display, display.counting(doing) as counted:
         yield counted
 
 
-def _under_way(stream: TextIO | None, measure: Measure, patience: float) -> AbstractContextManager[Begin]:
+@contextmanager
+def waiting_on(stream: TextIO | None, doing: str, *, patience: float = PATIENCE) -> Iterator[Callable[[], object]]:
+    """Give :meth:`Display.waiting` of a display of its own."""
+    with _display(stream, patience) as display, display.waiting(doing) as told:
+        yield told
+
+
+def _display(stream: TextIO | None, patience: float) -> AbstractContextManager[Display]:
     if stream is None:
-        return nullcontext(lambda _doing, _total: lambda _count: None)
+        return nullcontext(Display())
     with suppress(ImportError):
-        if stream.isatty() and (bars := _bars(stream, measure, patience)):
-            return _drawn(bars)
-    return _told(Lines(stream, measure, patience))
+        if stream.isatty() and (console := _console(stream)):
+            return _drawn(console, patience)
+    return _told(Lines(stream, patience))
 
 
 # -- lines --------------------------------------------------------------------------------------------------------------------
 
 
 @dataclass
-class _Task:
-    doing: str
-    total: int
-    begun: float
-    done: int = 0
-    said: float | None = None
-
-
-@dataclass
 class Lines:
     """Tells of what is under way in lines on a stream.
 
-    :ivar measure: writes an amount of it.
     :ivar patience: seconds after which something is told of.
     :ivar clock: gives the present moment in seconds.
+    :ivar display: what is told of.
     """
 
     stream: TextIO
-    measure: Measure
     patience: float = PATIENCE
     clock: Callable[[], float] = time.monotonic
-    _tasks: list[_Task] = field(default_factory=list)
-    _lock: Lock = field(default_factory=Lock)
+    display: Display = field(init=False)
 
-    def begin(self, doing: str, total: int) -> Sent:
-        """Take something up; what this returns is told of each part that is done."""
-        task = _Task(doing, total, self.clock())
-        with self._lock:
-            self._tasks.append(task)
-        return lambda count: self._advance(task, count)
+    def __post_init__(self) -> None:
+        self.display = Display(self.clock, self._tell_end)
 
     def tick(self) -> None:
         """Tell of whatever is due."""
-        with self._lock:
+        with self.display.lock:
             now = self.clock()
-            for task in self._tasks:
-                if now >= (task.begun + self.patience if task.said is None else task.said + PAUSE):
+            for task in self.display.long(self.patience):
+                if task.said is None or now >= task.said + PAUSE:
                     task.said = now
-                    self._say(self._state(task, now - task.begun))
+                    self._say(f"{task.doing}: {task.state(now)}")
 
-    def _advance(self, task: _Task, count: int) -> None:
-        with self._lock:
-            task.done += count
-            if task.done >= task.total and task in self._tasks:
-                self._tasks.remove(task)
-                if task.said is not None:
-                    self._say(f"{task.doing}: done, {self.measure(task.total)} in {duration_of(self.clock() - task.begun)}")
-
-    def _state(self, task: _Task, passed: float) -> str:
-        state = f"{task.doing}: {self.measure(task.done)} of {self.measure(task.total)}"
-        if task.done <= 0 or not passed:
-            return state
-        rate = task.done / passed
-        return f"{state}, {self.measure(rate)}/s, {duration_of((task.total - task.done) / rate)} to go"
+    def _tell_end(self, task: Task) -> None:
+        if task.said is not None:
+            self._say(f"{task.doing}: {task.outcome(self.clock())}")
 
     def _say(self, line: str) -> None:
         with suppress(OSError, ValueError):  # nobody reads it any more
@@ -141,7 +231,7 @@ class Lines:
 
 
 @contextmanager
-def _told(lines: Lines) -> Iterator[Begin]:
+def _told(lines: Lines) -> Iterator[Display]:
     """Look at them every now and then, also while nothing moves."""
     ended = Event()
 
@@ -152,7 +242,7 @@ def _told(lines: Lines) -> Iterator[Begin]:
     watcher = Thread(target=watch, name="progress", daemon=True)
     watcher.start()
     try:
-        yield lines.begin
+        yield lines.display
     finally:
         ended.set()
         watcher.join()
@@ -161,31 +251,30 @@ def _told(lines: Lines) -> Iterator[Begin]:
 # -- bars ---------------------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _drawn(bars: Bars) -> Iterator[Begin]:
-    def begin(doing: str, total: int) -> Sent:
-        task = bars.add_task(doing, total=total)
-        return lambda count: bars.advance(task, count)
-
-    with bars:
-        yield begin
-
-
-def _bars(stream: TextIO, measure: Measure, patience: float) -> Bars | None:
-    """Return bars for what is long and not done; None for a terminal that cannot draw them."""
-    from rich.console import Console, RenderableType
-    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-    from rich.text import Text
-
-    class Amounts(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            rate = f", {measure(task.speed)}/s" if task.speed else ""
-            return Text(f"{measure(task.completed)} of {measure(task.total or 0)}{rate}")
-
-    class Patient(Progress):
-        def get_renderables(self) -> Iterator[RenderableType]:
-            yield self.make_tasks_table([task for task in self.tasks if not task.finished and (task.elapsed or 0) >= patience])
+def _console(stream: TextIO) -> Console | None:
+    """Return a console that can draw; None for a terminal that cannot."""
+    from rich.console import Console
 
     console = Console(file=stream)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), Amounts(), TimeRemainingColumn())
-    return None if console.is_dumb_terminal else Patient(*columns, console=console, transient=True)
+    return None if console.is_dumb_terminal else console
+
+
+@contextmanager
+def _drawn(console: Console, patience: float) -> Iterator[Display]:
+    """Draw a bar for each thing that takes long, as long as it is under way."""
+    from rich.live import Live
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    display = Display()
+
+    def bars() -> Table:
+        table = Table.grid(padding=(0, 1))
+        for task in display.long(patience):
+            bar = ProgressBar(total=task.total, completed=task.done, width=40)
+            table.add_row(Text(task.doing), bar, Text(task.state(display.clock())))
+        return table
+
+    with Live(get_renderable=bars, console=console, transient=True, refresh_per_second=10):
+        yield display

@@ -25,7 +25,7 @@ from .index import Gather, Index, concurrently
 from .metadata import read_core
 from .model import File, Project, url_of
 from .readme import Description
-from .storage.base import Sent, Storage
+from .storage.base import Passes, Sent, Storage
 
 #: Key of a file in a record: when it was first uploaded, to where it was promoted from.
 ORIGINAL_TIME = "_original-upload-time"
@@ -124,6 +124,7 @@ def offers(origin: Storage, targets: Iterable[Target], *, gather: Gather = concu
 def send(offer: Published, storage: Storage, key: str, sent: Sent) -> None:
     """Store the bytes of *offer*: copied by the store itself where it can, else by way of a temporary file.
 
+    :param sent: is told of each byte once, though it is fetched and stored.
     :raises StorageError: they are not what the record says, or the store failed.
     """
     copying: Any = getattr(storage, "copy", None)
@@ -131,11 +132,12 @@ def send(offer: Published, storage: Storage, key: str, sent: Sent) -> None:
         sent(offer.size)
         return
     try:
+        passes = Passes(sent, times=2)
         with tempfile.TemporaryDirectory(prefix="pypiprivate-") as directory:
             path = Path(directory, offer.filename)
             with path.open("wb") as file:
-                file.writelines(_checked(offer))
-            storage.store(key, path, sha256=offer.sha256, sent=sent)
+                file.writelines(_checked(offer, passes))
+            storage.store(key, path, sha256=offer.sha256, sent=passes)
     except OSError as error:
         reason = f"it is copied by way of a temporary directory, and that failed: {error.strerror or error}."
         raise StorageError(offer.source, reason, hint="Set TMPDIR to where there is room.") from error
@@ -207,10 +209,11 @@ def _description(metadata: bytes | None) -> Description | None:
         return None
 
 
-def _checked(offer: Published) -> Iterator[bytes]:
+def _checked(offer: Published, sent: Sent) -> Iterator[bytes]:
     digest = hashlib.sha256()
     for piece in offer.origin.read(offer.key):
         digest.update(piece)
+        sent(len(piece))
         yield piece
     _compare(offer.source, digest.hexdigest(), offer.sha256)
 

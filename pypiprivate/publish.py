@@ -28,12 +28,9 @@ from .errors import ArtifactError, PublishRefused
 from .filenames import Identity
 from .index import Gather, Index, concurrently
 from .model import Deleted, Existing, File, Outcome, Project, readme_of, timestamp
-from .storage.base import Sent, Storage
+from .storage.base import Progress, Sent, Storage, quietly
 
 log = logging.getLogger(__name__)
-
-#: Called with an artifact's file name and size in bytes when sending it begins; what it returns is told of bytes sent.
-Progress: TypeAlias = Callable[[str, int], Sent]
 
 
 class Offer(Protocol):
@@ -106,11 +103,6 @@ class Receipt:
 def utc_now() -> datetime:
     """Return the present moment in UTC."""
     return datetime.now(timezone.utc)
-
-
-def quietly(_filename: str, _size: int) -> Sent:
-    """Show no progress."""
-    return lambda _count: None
 
 
 def send_from_disk(artifact: Artifact, storage: Storage, key: str, sent: Sent) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -26,10 +26,10 @@ from .errors import ConfigError, Unreadable, UnsupportedIndex
 from .findings import WORKERS, Counted, Depth, Report, silently
 from .index import Index, concurrently, streaming
 from .model import Existing, Project
-from .publish import Progress, Receipt, preview, publish, quietly, utc_now
+from .publish import Receipt, preview, publish, utc_now
 from .releases import TOLD, Release, releases
 from .storage import Storage, open_storage
-from .storage.base import Sent
+from .storage.base import Passes, Progress, Sent, quietly
 
 if TYPE_CHECKING:
     from packaging.metadata import RawMetadata
@@ -130,15 +130,16 @@ class Repository:
 
         return amend.amend(self.storage, project, edit)
 
-    def remove(self, project: str, edit: Edit) -> Change:
+    def remove(self, project: str, edit: Edit, *, removing: Progress = quietly) -> Change:
         """Make an edit of :mod:`pypiprivate.edits` that removes files, and delete their objects.
 
         :param project: normalised name.
+        :param removing: is told of objects that are deleted: the project, and how many there are; then of each.
         :raises PypiPrivateError: see :func:`pypiprivate.amend.remove`.
         """
         from . import amend
 
-        return amend.remove(self.storage, project, edit)
+        return amend.remove(self.storage, project, edit, removing=removing)
 
     def preview_change(self, project: str, edit: Edit) -> Change:
         """Say what :meth:`change` or :meth:`remove` would do, and write nothing. Arguments, results and errors are the same."""
@@ -147,11 +148,19 @@ class Repository:
         return amend.preview(self.storage, project, edit)
 
     def prune(
-        self, retention: Retention, projects: Iterable[str] | None = None, *, unreadable: Unreadable | None = None
+        self,
+        retention: Retention,
+        projects: Iterable[str] | None = None,
+        *,
+        progress: Counted = silently,
+        removing: Progress = quietly,
+        unreadable: Unreadable | None = None,
     ) -> tuple[Change, ...]:
         """Remove the releases that *retention* lets go, and delete their objects; return the changes that removed something.
 
         :param projects: normalised names; None: all.
+        :param progress: is told how many projects are done, and how many there are.
+        :param removing: is told of objects that are deleted, as of :meth:`remove`.
         :param unreadable: is told of projects that cannot be understood; None: the first such error is raised in the end.
         :raises WrongClock: they would go by their age, and this machine's clock is not the store's.
         :raises PypiPrivateError: see :func:`pypiprivate.amend.remove_from_each`.
@@ -160,17 +169,26 @@ class Repository:
 
         if retention.older_than and self.projects():
             clocks.compare(self.storage, utc_now)
-        with _in_the_end(unreadable) as told:
-            return amend.remove_from_each(self.storage, projects, edits.prune(retention, utc_now()), unreadable=told)
+        edit = edits.prune(retention, utc_now())
+        with _in_the_end(unreadable) as told, streaming() as stream:
+            return amend.remove_from_each(
+                self.storage, projects, edit, unreadable=told, stream=stream, counted=progress, removing=removing
+            )
 
     def preview_prune(
-        self, retention: Retention, projects: Iterable[str] | None = None, *, unreadable: Unreadable | None = None
+        self,
+        retention: Retention,
+        projects: Iterable[str] | None = None,
+        *,
+        progress: Counted = silently,
+        unreadable: Unreadable | None = None,
     ) -> tuple[Change, ...]:
         """Say what :meth:`prune` would do, and write nothing. Arguments, results and errors are the same."""
         from . import amend, edits
 
-        with _in_the_end(unreadable) as told:
-            return amend.preview_each(self.storage, projects, edits.prune(retention, utc_now()), unreadable=told)
+        edit = edits.prune(retention, utc_now())
+        with _in_the_end(unreadable) as told, streaming() as stream:
+            return amend.preview_each(self.storage, projects, edit, unreadable=told, stream=stream, counted=progress)
 
     def promote(
         self, releases: Iterable[Target], to: Repository, *, existing: Existing | None = None, progress: Progress = quietly
@@ -237,31 +255,49 @@ class Repository:
 
         return browse.search_names(self.storage, text)
 
-    def examine(self, url: str | None = None, *, public_index: str | None = None) -> tuple[Check, ...]:
+    def examine(
+        self,
+        url: str | None = None,
+        *,
+        public_index: str | None = None,
+        checked: Callable[[Check], object] = lambda _check: None,
+        asking: Progress = quietly,
+    ) -> tuple[Check, ...]:
         """Try the store, and the index as installers see it. What is written for that is removed again.
 
         :param url: where clients read it, perhaps with user and password; None: ``index_url`` of the settings.
         :param public_index: the URL of another index that is asked which of our project names it has, and so learns them.
+        :param checked: is told of each check as soon as it is done.
+        :param asking: is told for how many names the public index is asked; what it returns, of those that were asked for.
         :raises ConfigError: one of them is no URL of an index.
         """
         from . import doctor
 
-        return doctor.examine(self.storage, url=url or self.settings.index_url, public_index=public_index)
+        url = url or self.settings.index_url
+        return doctor.examine(self.storage, url=url, public_index=public_index, checked=checked, asking=asking)
 
     def verify(
-        self, projects: Iterable[str] = (), *, depth: Depth = Depth.FILES, workers: int = WORKERS, progress: Counted = silently
+        self,
+        projects: Iterable[str] = (),
+        *,
+        depth: Depth = Depth.FILES,
+        workers: int = WORKERS,
+        progress: Counted = silently,
+        reading: Progress = quietly,
     ) -> Report:
         """Check every promise on what lies there.
 
         :param projects: names in any spelling; of none: all.
         :param workers: how many requests may be in flight.
         :param progress: is told how many projects were looked at, and how many there may be.
+        :param reading: is told of files whose bytes are read, from any thread.
         :raises PypiPrivateError: see :func:`pypiprivate.verify.verify`.
         """
         from . import verify
 
         with streaming(workers) as stream:
-            return verify.verify(self.storage, _normalized(projects), depth=depth, stream=stream, counted=progress)
+            names = _normalized(projects)
+            return verify.verify(self.storage, names, depth=depth, stream=stream, counted=progress, reading=reading)
 
     def repair(
         self, projects: Iterable[str] = (), *, depth: Depth = Depth.FILES, workers: int = WORKERS, progress: Counted = silently
@@ -281,28 +317,44 @@ class Repository:
         return repair.preview(self.verify(projects, depth=depth, workers=workers, progress=progress))
 
     def collect_garbage(
-        self, projects: Iterable[str] = (), *, workers: int = WORKERS, unreadable: Unreadable | None = None
+        self,
+        projects: Iterable[str] = (),
+        *,
+        workers: int = WORKERS,
+        progress: Counted = silently,
+        removing: Progress = quietly,
+        unreadable: Unreadable | None = None,
     ) -> tuple[Garbage, ...]:
         """Remove the objects that no record has named for a day, and return what went.
 
         :param projects: names in any spelling; of none: all.
         :param workers: how many requests may be in flight.
+        :param progress: is told how many projects were looked at, and how many there may be.
+        :param removing: is told of objects that are deleted, as of :meth:`remove`.
         :param unreadable: is told of projects that cannot be understood; None: the first such error is raised in the end.
         :raises PypiPrivateError: see :func:`pypiprivate.garbage.collect`.
         """
         from . import garbage
 
         with _in_the_end(unreadable) as told, streaming(workers) as stream:
-            return tuple(garbage.collect(self.storage, _normalized(projects), unreadable=told, stream=stream))
+            names = _normalized(projects)
+            collected = garbage.collect(self.storage, names, unreadable=told, stream=stream, counted=progress, removing=removing)
+            return tuple(collected)
 
     def find_garbage(
-        self, projects: Iterable[str] = (), *, workers: int = WORKERS, unreadable: Unreadable | None = None
+        self,
+        projects: Iterable[str] = (),
+        *,
+        workers: int = WORKERS,
+        progress: Counted = silently,
+        unreadable: Unreadable | None = None,
     ) -> tuple[Garbage, ...]:
         """Say what :meth:`collect_garbage` would remove, and write nothing. Arguments and errors are the same."""
         from . import garbage
 
         with _in_the_end(unreadable) as told, streaming(workers) as stream:
-            return tuple(garbage.find(self.storage, _normalized(projects), unreadable=told, stream=stream))
+            found = garbage.find(self.storage, _normalized(projects), unreadable=told, stream=stream, counted=progress)
+            return tuple(found)
 
     def renew_news(
         self,
@@ -366,16 +418,24 @@ class Repository:
 
         return survey.survey_place(origin, _normalized(projects), layout=layout, files=files)
 
-    def take_over(self, found: Survey, *, read: Reader = artifact.skim_published, sent: Sent = lambda _: None) -> Adoption:
+    def take_over(
+        self,
+        found: Survey,
+        *,
+        read: Reader = artifact.skim_published,
+        sent: Sent = lambda _: None,
+        progress: Progress = quietly,
+    ) -> Adoption:
         """Adopt what a survey found: in place, or by copying.
 
         :param read: how thoroughly files are read; the other one is :func:`pypiprivate.artifact.examine_published`.
         :param sent: is told of bytes read, from any thread.
+        :param progress: is told of what is copied.
         :raises PypiPrivateError: see :func:`pypiprivate.takeover.take`.
         """
         from . import takeover
 
-        return takeover.take(found, self.storage, read=read, sent=sent)
+        return takeover.take(found, self.storage, read=read, sent=sent, progress=progress)
 
     def preview_takeover(self, found: Survey, *, read: Reader = artifact.skim_published, sent: Sent = lambda _: None) -> Adoption:
         """Say what :meth:`take_over` would do, and write nothing. Arguments, results and errors are the same."""
@@ -406,9 +466,9 @@ def _read_one(path: Path, reading: Progress) -> Artifact:
     size = 0
     with suppress(OSError):  # which is said by who reads it
         size = path.stat().st_size if path.is_file() else 0
-    is_read = reading(path.name, size)
-    read = artifact.read(path)
-    is_read(size)
+    passes = Passes(reading(path.name, size), times=2)
+    read = artifact.read(path, sent=passes)
+    passes.complete(size)
     return read
 
 

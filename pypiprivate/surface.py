@@ -28,15 +28,15 @@ def publish(repository: Repository, paths: Iterable[Path], watched: TextIO | Non
 
     :raises PypiPrivateError: see :meth:`.Repository.publish`.
     """
-    with progress.shown_on(watched, "reading {}") as reading, progress.shown_on(watched) as sending:
-        receipts = repository.publish(paths, reading=reading, progress=sending)
+    with progress.display_on(watched) as display, display.waiting("publishing"):
+        receipts = repository.publish(paths, reading=display.files("reading {}"), progress=display.files("sending {}"))
     return Told(receipts, tuple(report.lines(receipts, repository.storage.location, repository.settings.index_url)))
 
 
 def preview(repository: Repository, paths: Iterable[Path], watched: TextIO | None) -> Told:
     """Say what :func:`publish` would do, and write nothing. Arguments, results and errors are the same."""
-    with progress.shown_on(watched, "reading {}") as reading:
-        receipts = repository.preview(paths, reading=reading)
+    with progress.display_on(watched) as display, display.waiting("looking at what is published"):
+        receipts = repository.preview(paths, reading=display.files("reading {}"))
     return Told(receipts, tuple(report.intentions(receipts, repository.storage.location)))
 
 

@@ -22,7 +22,7 @@ from .index import Gather, Index, concurrently, singly
 from .model import Existing, File, Outcome, Project, url_of
 from .publish import Receipt, publish
 from .publish import preview as preview_of_publish
-from .storage.base import Sent, Storage
+from .storage.base import Progress, Sent, Storage, quietly
 from .survey import Candidate, Kind, Remark, Survey
 
 log = logging.getLogger(__name__)
@@ -69,6 +69,7 @@ def take(
     *,
     read: Reader = artifact.skim_published,
     sent: Sent = lambda _: None,
+    progress: Progress = quietly,
     sleep: Callable[[float], None] = time.sleep,
     gather: Gather = concurrently,
 ) -> Adoption:
@@ -76,7 +77,7 @@ def take(
 
     :param storage: the repository; that of the survey, if it was of files in place.
     :param read: how thoroughly a file is read.
-    :param sent: is told of bytes read, from any thread.
+    :param sent: is told of bytes read, from any thread. ``progress``: of what is copied.
     :raises StorageError: a store failed; running the same command again is safe.
     :raises UnsupportedIndex: the root cannot be understood. A project that cannot is left as it is, and remarked upon.
     """
@@ -87,7 +88,8 @@ def take(
     done = gather([partial(_take_in, index, name, read, sent) for name in found.in_place])
     if recorded := [name for name, each in zip(found.in_place, done, strict=True) if each.recorded]:
         index.enlist(recorded)
-    done += gather([partial(_copy, storage, batch, read, sent, sleep) for batch in _batches(found.copies)])
+    copy = partial(_copy, progress=progress, sleep=sleep)
+    done += gather([partial(copy, storage, batch, read, sent) for batch in _batches(found.copies)])
     return _summed(found, done)
 
 
@@ -201,11 +203,19 @@ def _batches(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
         yield batch
 
 
-def _copy(storage: Storage, batch: Sequence[Candidate], read: Reader, sent: Sent, sleep: Callable[[float], None]) -> _Done:
+def _copy(
+    storage: Storage,
+    batch: Sequence[Candidate],
+    read: Reader,
+    sent: Sent,
+    *,
+    progress: Progress,
+    sleep: Callable[[float], None],
+) -> _Done:
     seen = _Batch.of(storage, batch, read, sent)
     _finish(storage, seen.complete(), sleep)
-    act = partial(publish, storage=storage, existing=Existing.KEEP, send=promote.send, sleep=sleep, gather=singly)
-    return _offered(seen, act)
+    copying = partial(publish, send=promote.send, progress=progress)
+    return _offered(seen, partial(copying, storage=storage, existing=Existing.KEEP, sleep=sleep, gather=singly))
 
 
 def _would_copy(storage: Storage, batch: Sequence[Candidate], read: Reader, sent: Sent) -> _Done:

@@ -9,22 +9,36 @@ from __future__ import annotations
 import io
 import tarfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from .archive import GZIP, MAX_HEADER, PIECE, Kind, Member, Unsound, check_many, check_members, check_unpacked, inflated, shown
+from .archive import (
+    GZIP,
+    MAX_HEADER,
+    PIECE,
+    Kind,
+    Member,
+    Unsound,
+    check_many,
+    check_members,
+    check_unpacked,
+    inflated,
+    shown,
+    unwatched,
+)
 
 
-def walk_targz(file: BinaryIO) -> Iterator[tuple[Member, Iterator[bytes]]]:
+def walk_targz(file: BinaryIO, sent: Callable[[int], object] = unwatched) -> Iterator[tuple[Member, Iterator[bytes]]]:
     """Read a gzipped tar archive (pax, GNU or older) once, from its first byte to its last: each member, and its bytes in pieces.
 
     Nothing is known to be sound before the last member was taken.
 
     :param file: opened for reading; stays the caller's.
+    :param sent: is told of its bytes as they are read.
     :raises Unsound: the archive is damaged, not safe to unpack, or larger than allowed.
     :raises tarfile.TarError: the archive is damaged.
     """
-    stream = _Gunzipped(file)
+    stream = _Gunzipped(file, sent)
     members, letters = [], 0
     with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header, encoding="utf-8", errors="surrogateescape") as archive:
         while isinstance(header := archive.next(), _Header):
@@ -48,10 +62,10 @@ class _Gunzipped(io.RawIOBase):
     A second gzip member is refused as data after the end: readers differ in whether they see it.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, sent: Callable[[int], object]) -> None:
         self._size = file.seek(0, io.SEEK_END)
         file.seek(0)
-        self._pieces = inflated(iter(lambda: file.read(PIECE), b""), GZIP)
+        self._pieces = inflated(_packed(file, sent), GZIP)
         self._piece, self._at = b"", 0
         self._read = 0
         self.allow(0)
@@ -70,6 +84,12 @@ class _Gunzipped(io.RawIOBase):
         if self._read > self._allowed:
             raise Unsound(f"there are more than {MAX_HEADER >> 20} MiB in it that belong to no member")
         return piece
+
+
+def _packed(file: BinaryIO, sent: Callable[[int], object]) -> Iterator[bytes]:
+    while piece := file.read(PIECE):
+        sent(len(piece))
+        yield piece
 
 
 class _Header(tarfile.TarInfo):

@@ -20,12 +20,12 @@ from packaging.utils import canonicalize_name
 from . import documents, layouts, simple
 from .errors import NotPublished, UnsupportedIndex
 from .filenames import is_normalized
-from .findings import NOTES, Counted, Depth, Finding, Kind, Report, silently
+from .findings import NOTES, Counted, Depth, Finding, Kind, Report, silently, telling
 from .index import Stream, in_turn, kept
 from .inspection import RECORD_HEADERS, announces_sidecar, key_of, of_entry, of_file, of_headers, of_page, of_slash_page
 from .listing import Directory, Why, directories, directory, is_by_content, leftovers, names_alone
 from .model import File, Project, ProjectList, Used
-from .storage.base import Storage, Stored, slash_pages
+from .storage.base import Progress, Storage, Stored, quietly, slash_pages
 
 T = TypeVar("T")
 
@@ -93,28 +93,26 @@ def verify(
     depth: Depth = Depth.FILES,
     stream: Stream = in_turn,
     counted: Counted = silently,
+    reading: Progress = quietly,
 ) -> Report:
     """Check the promises of the index on what lies there.
 
     :param names: normalised; of none: all projects, and what else lies there.
     :param stream: runs calls, at once or in turn.
-    :param counted: is told how far it is.
+    :param counted: is told how far it is. ``reading``: of files whose bytes are read, from any thread.
     :raises NotPublished: there is no such project, or nothing at all.
     :raises StorageError: the store failed; nothing is taken for absent.
     """
     tally = Tally(depth)
-    for state in counting(storage, names, examine(storage, names, depth=depth, stream=stream), counted):
+    states = examine(storage, names, depth=depth, stream=stream, reading=reading)
+    for state in counting(storage, names, states, counted):
         tally.add(state)
     return tally.report(examine_root(storage, tally, names, stream=stream))
 
 
 def counting(storage: Storage, names: Sequence[str], states: Iterable[T], counted: Counted) -> Iterator[T]:
     """Pass *states* on, one for each project, and tell *counted* how far that is."""
-    expected = len(names) or _count_listed(storage)
-    counted(0, expected)
-    for done, state in enumerate(states, 1):
-        yield state
-        counted(done, max(done, expected))
+    yield from telling(states, counted, len(names) or _count_listed(storage))
 
 
 def _count_listed(storage: Storage) -> int:
@@ -132,6 +130,7 @@ def examine(
     depth: Depth = Depth.FILES,
     stream: Stream = in_turn,
     settled: Collection[Kind] = (),
+    reading: Progress = quietly,
 ) -> Iterator[State]:
     """Yield each project as it is, with what was found wrong with it. Arguments and errors are as of :func:`verify`.
 
@@ -139,10 +138,10 @@ def examine(
     """
     list_ = names_alone if depth is Depth.DOCUMENTS else directories
     looks = stream(partial(_look, storage, found) for found in list_(storage, names, stream))
-    parts = stream(check for state in looks for check in _checks(storage, state, depth))
+    parts = stream(check for state in looks for check in _checks(storage, state, depth, reading))
     states = (_together(state, parts) for state, parts in groupby(parts, key=lambda part: part[0]))
     doubtful = frozenset(Kind) - NOTES - frozenset(settled)
-    return stream(partial(_confirmed, storage, state, depth, doubtful) for state in states)
+    return stream(partial(_confirmed, storage, state, depth, doubtful, reading) for state in states)
 
 
 def examine_root(storage: Storage, tally: Tally, names: Sequence[str] = (), *, stream: Stream = in_turn) -> tuple[Finding, ...]:
@@ -188,16 +187,16 @@ def _slash_page(storage: Storage, project: Project | None) -> Stored | None:
     return storage.get(simple.slash_key(project.name)) if project and may_be_there else None
 
 
-def _checks(storage: Storage, state: State, depth: Depth) -> Iterator[Callable[[], _Part]]:
+def _checks(storage: Storage, state: State, depth: Depth, reading: Progress) -> Iterator[Callable[[], _Part]]:
     """One call for the documents, and one for each file, so that a project of thousands is not one long call."""
     yield lambda: (state, list(_of_documents(storage, state, depth)))
     if state.project and depth is not Depth.DOCUMENTS:
         for file in state.project.held_files:
-            yield partial(_check_file, storage, state, file, depth)
+            yield partial(_check_file, storage, state, file, depth, reading)
 
 
-def _check_file(storage: Storage, state: State, file: File, depth: Depth) -> _Part:
-    return state, list(of_file(storage, state.name, file, depth))
+def _check_file(storage: Storage, state: State, file: File, depth: Depth, reading: Progress) -> _Part:
+    return state, list(of_file(storage, state.name, file, depth, reading))
 
 
 def _together(state: State, parts: Iterable[_Part]) -> State:
@@ -205,13 +204,13 @@ def _together(state: State, parts: Iterable[_Part]) -> State:
     return replace(state, files=len(lists) - 1, findings=tuple(chain.from_iterable(lists)))
 
 
-def _confirmed(storage: Storage, state: State, depth: Depth, doubtful: Collection[Kind]) -> State:
+def _confirmed(storage: Storage, state: State, depth: Depth, doubtful: Collection[Kind], reading: Progress) -> State:
     """What is wrong counts if the documents are still those that it was seen in; else others are at work, and we look again."""
     for _ in range(_LOOKS):
         if not any(finding.kind in doubtful for finding in state.findings) or _is_unchanged(storage, state):
             break
         state = _look(storage, state.directory if depth is Depth.DOCUMENTS else directory(storage, state.name))
-        state = _together(state, [check() for check in _checks(storage, state, depth)])
+        state = _together(state, [check() for check in _checks(storage, state, depth, reading)])
     return state
 
 

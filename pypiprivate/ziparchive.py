@@ -10,10 +10,10 @@ import io
 import stat
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
-from .archive import PIECE, RAW, Kind, Member, Unsound, check_many, check_members, check_unpacked, inflated, shown
+from .archive import PIECE, RAW, Kind, Member, Unsound, check_many, check_members, check_unpacked, inflated, shown, unwatched
 
 
 class ZipArchive:
@@ -39,20 +39,21 @@ class ZipArchive:
             raise Unsound("there is data before its first member")
         self._entries = {e.member.name: (e, self._find_data(e, until)) for e, until in zip(entries, borders[1:], strict=True)}
 
-    def read(self, name: str) -> Iterator[bytes]:
+    def read(self, name: str, sent: Callable[[int], object] = unwatched) -> Iterator[bytes]:
         """Unpack a member in pieces.
 
+        :param sent: is told of its packed bytes as they are read.
         :raises KeyError: there is none of this name.
         :raises Unsound: the member is damaged; this may be known with the last piece only.
         """
         entry, start = self._entries[name]
-        packed = self._pieces(start, entry.packed)
+        packed = self._pieces(start, entry.packed, sent)
         return _checked(entry, inflated(packed, RAW) if entry.method == _DEFLATED else packed)
 
-    def walk(self) -> Iterator[tuple[Member, Iterator[bytes]]]:
+    def walk(self, sent: Callable[[int], object] = unwatched) -> Iterator[tuple[Member, Iterator[bytes]]]:
         """Unpack every member, as :func:`walk_targz` does."""
         for member in self.members:
-            yield member, self.read(member.name)
+            yield member, self.read(member.name, sent)
 
     def _find_directory(self) -> tuple[int, int, int]:
         """Return where the central directory starts and ends, and how many members it has."""
@@ -131,9 +132,11 @@ class ZipArchive:
         if (self._unpack(layout, at) != entry.sums) if layout else (at != until or entry.flags & _STREAMED):
             raise Unsound(f"member {shown(entry.member.name)} overlaps what follows, or there is data between them")
 
-    def _pieces(self, start: int, size: int) -> Iterator[bytes]:
+    def _pieces(self, start: int, size: int, sent: Callable[[int], object]) -> Iterator[bytes]:
         for at in range(start, start + size, PIECE):
-            yield self._read(at, min(PIECE, start + size - at))
+            piece = self._read(at, min(PIECE, start + size - at))
+            sent(len(piece))
+            yield piece
 
     def _unpack(self, layout: struct.Struct, at: int) -> tuple[Any, ...]:
         return layout.unpack(self._read(at, layout.size))

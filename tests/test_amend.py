@@ -553,9 +553,9 @@ def test_a_rule_that_was_interrupted_is_finished_by_the_same_command() -> None:
     storage = published()
     edit = edits.prune(Retention(keep=1), NOW)
     with pytest.raises(StorageError):
-        amend.remove_from_each(failing(storage, 0, verbs=["delete"]), None, edit, gather=in_turn)
+        amend.remove_from_each(failing(storage, 0, verbs=["delete"]), None, edit)
     assert orphans(storage)
-    assert amend.remove_from_each(storage, None, edit, gather=in_turn) == ()
+    assert amend.remove_from_each(storage, None, edit) == ()
     assert orphans(storage) == []
 
 

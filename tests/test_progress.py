@@ -6,13 +6,12 @@ import io
 import sys
 import time
 from collections.abc import Callable
-from itertools import count
 
 import pytest
 
 from pypiprivate import progress
 from pypiprivate.progress import PATIENCE, PAUSE, Lines
-from pypiprivate.wording import duration_of, number_of, size_of
+from pypiprivate.wording import duration_of, number_of
 
 MB = 1_000_000
 #: Long enough for nothing to be shown in a test.
@@ -60,8 +59,8 @@ def clock() -> Clock:
 
 def test_a_long_file_is_told_of_at_once_then_every_half_minute_and_when_it_is_done(clock: Clock) -> None:
     stream = io.StringIO()
-    lines = Lines(stream, size_of, clock=clock)
-    sent = lines.begin("sending big.whl", 500 * MB)
+    lines = Lines(stream, clock=clock)
+    sent = lines.display.files("sending {}")("big.whl", 500 * MB)
     for _ in range(64):
         clock.now += 1
         sent(MB)
@@ -79,8 +78,8 @@ def test_a_long_file_is_told_of_at_once_then_every_half_minute_and_when_it_is_do
 
 def test_what_is_done_before_anybody_wonders_is_not_told_of(clock: Clock) -> None:
     stream = io.StringIO()
-    lines = Lines(stream, size_of, clock=clock)
-    sent = lines.begin("sending small.whl", 10)
+    lines = Lines(stream, clock=clock)
+    sent = lines.display.files("sending {}")("small.whl", 10)
     clock.now += PATIENCE / 2
     lines.tick()
     sent(10)
@@ -91,8 +90,8 @@ def test_what_is_done_before_anybody_wonders_is_not_told_of(clock: Clock) -> Non
 
 def test_what_stands_still_is_told_of_too_and_without_a_guess(clock: Clock) -> None:
     stream = io.StringIO()
-    lines = Lines(stream, size_of, clock=clock)
-    lines.begin("sending stuck.whl", 10 * MB)
+    lines = Lines(stream, clock=clock)
+    lines.display.files("sending {}")("stuck.whl", 10 * MB)
     for _ in range(2):
         clock.now += PAUSE
         lines.tick()
@@ -101,8 +100,8 @@ def test_what_stands_still_is_told_of_too_and_without_a_guess(clock: Clock) -> N
 
 def test_a_part_that_is_sent_again_is_counted_once(clock: Clock) -> None:
     stream = io.StringIO()
-    lines = Lines(stream, size_of, clock=clock)
-    sent = lines.begin("sending big.whl", 10 * MB)
+    lines = Lines(stream, clock=clock)
+    sent = lines.display.files("sending {}")("big.whl", 10 * MB)
     for part in (5 * MB, -5 * MB, 5 * MB):
         sent(part)
     clock.now += 5
@@ -116,8 +115,8 @@ def test_a_part_that_is_sent_again_is_counted_once(clock: Clock) -> None:
 
 
 def test_lines_that_nobody_reads_hurt_nobody(clock: Clock) -> None:
-    lines = Lines(Closed(), size_of, clock=clock)
-    sent = lines.begin("sending big.whl", 10)
+    lines = Lines(Closed(), clock=clock)
+    sent = lines.display.files("sending {}")("big.whl", 10)
     clock.now += PATIENCE
     lines.tick()
     sent(10)
@@ -142,19 +141,83 @@ def test_what_is_quick_is_silent(stream: io.StringIO | None) -> None:
     assert stream is None or stream.getvalue() == ""
 
 
-def test_many_things_are_counted_in_a_log() -> None:
+def test_many_things_are_counted_in_a_log_also_before_it_is_known_how_many_and_when_more_come(clock: Clock) -> None:
     stream = io.StringIO()
-    with progress.counted_on(stream, "reading projects", patience=0) as counted:
-        done = count(1)
+    lines = Lines(stream, clock=clock)
+    with lines.display.counting("reading projects") as counted:
+        clock.now += 5
+        lines.tick()
+        counted(0, 100)
+        counted(100, 100)
+        clock.now += PAUSE - 1
+        lines.tick()
+        clock.now += 1
+        lines.tick()
+        counted(1000, 1600)
+        clock.now += PAUSE
+        lines.tick()
+        counted(2000, 2000)
+    assert stream.getvalue().splitlines() == [
+        "reading projects: 5 seconds so far",
+        "reading projects: 100 of 100, 3/s, 0 seconds to go",
+        "reading projects: 1,000 of 1,600, 15/s, 39 seconds to go",
+        "reading projects: done, 2,000 in 65 seconds",
+    ]
 
-        def is_told_of() -> bool:
-            counted(next(done), 10**6)
-            return "reading projects: " in stream.getvalue()
 
-        assert eventually(is_told_of)
-        assert " of 1,000,000, " in stream.getvalue()
-        counted(10**6, 10**6)
-    assert "reading projects: done, 1,000,000 in " in stream.getvalue()
+def test_what_has_no_known_end_is_told_of_where_nothing_else_is(clock: Clock) -> None:
+    stream = io.StringIO()
+    lines = Lines(stream, clock=clock)
+    with lines.display.waiting("publishing") as told:
+        sent = lines.display.files("sending {}")("big.whl", 40 * MB)
+        for _ in range(2):
+            clock.now += PATIENCE
+            lines.tick()
+        sent(40 * MB)
+        told()
+        lines.tick()
+    assert stream.getvalue().splitlines() == [
+        "sending big.whl: 0 B of 40.0 MB",
+        "sending big.whl: done, 40.0 MB in 4 seconds",
+        "publishing: 1 in 4 seconds",
+        "publishing: done, 1 in 4 seconds",
+    ]
+
+
+def test_what_fails_is_not_said_to_be_done(clock: Clock) -> None:
+    stream = io.StringIO()
+    lines = Lines(stream, clock=clock)
+
+    def fail() -> None:
+        with lines.display.waiting("reading acme"):
+            clock.now += PATIENCE
+            lines.tick()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert stream.getvalue() == "reading acme: 2 seconds so far\n"
+
+
+def test_what_is_removed_of_a_project_is_counted(clock: Clock) -> None:
+    stream = io.StringIO()
+    lines = Lines(stream, clock=clock)
+    removed = lines.display.numbers("removing from {}")("acme", 4000)
+    removed(1000)
+    clock.now += 10
+    lines.tick()
+    removed(3000)
+    assert stream.getvalue().splitlines() == [
+        "removing from acme: 1,000 of 4,000, 100/s, 30 seconds to go",
+        "removing from acme: done, 4,000 in 10 seconds",
+    ]
+
+
+@pytest.mark.parametrize("stream", [None, io.StringIO()], ids=["nobody", "a log"])
+def test_what_one_waits_for_may_be_quick_too(stream: io.StringIO | None) -> None:
+    with progress.waiting_on(stream, "reading acme", patience=NEVER) as told:
+        assert told() == 1
+    assert stream is None or stream.getvalue() == ""
 
 
 # -- terminals ----------------------------------------------------------------------------------------------------------------
@@ -197,9 +260,9 @@ def test_where_no_bar_can_be_drawn_there_are_lines(monkeypatch: pytest.MonkeyPat
         monkeypatch.setitem(sys.modules, "rich.console", None)
     else:
         monkeypatch.setenv("TERM", "dumb")
-    with progress.counted_on(xterm, "reading projects", patience=0) as counted:
-        counted(0, 1000)
-        assert eventually(lambda: xterm.getvalue() == "reading projects: 0 of 1,000\n")
+    with progress.shown_on(xterm, patience=0) as shown:
+        shown("big.whl", 10 * MB)
+        assert eventually(lambda: xterm.getvalue() == "sending big.whl: 0 B of 10.0 MB\n")
 
 
 # -- words --------------------------------------------------------------------------------------------------------------------

@@ -390,7 +390,7 @@ def prune(project: str, *, keep: int) -> Command:
     edit = edits.prune(Retention(keep), NOW)
 
     def run(storage: Storage) -> Told:
-        changes = amend.remove_from_each(storage, [project], edit, sleep=not_at_all, gather=in_turn)
+        changes = amend.remove_from_each(storage, [project], edit, sleep=not_at_all)
         return Told(project, removed=frozenset(file.key for change in changes for file in change.removed))
 
     return run

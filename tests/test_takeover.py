@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import random
 import re
 import shlex
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import pytest
 
@@ -28,6 +28,7 @@ from pypiprivate.errors import ConfigError, NotPublished, StorageError, Unsuppor
 from pypiprivate.index import Index
 from pypiprivate.layouts import Layout
 from pypiprivate.model import Deleted, Existing, ProjectList, Status
+from pypiprivate.progress import Lines
 from pypiprivate.publish import publish
 from pypiprivate.storage import open_storage
 from pypiprivate.storage.base import Sent, Storage
@@ -1049,19 +1050,28 @@ def test_wrong_usage_is_said(arguments: list[str], said: str, tmp_path: Path, ca
     assert said in capsys.readouterr().err
 
 
-def test_how_far_it_is_and_how_long_it_takes_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_far_it_is_and_how_long_it_takes_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from pypiprivate.cli import adopting
 
-    (tmp_path / "demo-1.0.tar.gz").write_bytes(bytes(10**6))
-    found = survey.survey_place(LocalStorage(tmp_path), ())
-    log = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", log)
-    with adopting._reading(found, quiet=None) as sent:
-        sent(1000)
-        deadline = time.monotonic() + 30
-        while "to go" not in log.getvalue() and time.monotonic() < deadline:
-            time.sleep(0.01)
-    assert log.getvalue().startswith("1 file to read, 1.0 MB\nreading: 1.0 kB of 1.0 MB, ")
+    wheel = make_wheel(tmp_path, "demo", files={"demo/large.bin": random.Random(1).randbytes(3 << 20)})
+    log, now = io.StringIO(), [0.0]
+    lines = Lines(log, clock=lambda: now[0])
+
+    class Slow(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            now[0] += size >= 1 << 20 if size else 0
+            lines.tick()
+            return super().read(size)
+
+    read = adopting._reader(lines.display, deep=True)
+    with Slow(wheel) as file:
+        found = read(cast("BinaryIO", file), wheel.name, "demo")
+    assert found.sha256 == artifact.read(wheel).sha256
+    first, last = log.getvalue().splitlines()
+    assert re.fullmatch(r"checking demo-1.0-py3-none-any.whl: .* of 3\.1 MB, .* [kM]B/s, \d+ seconds to go", first)
+    assert re.fullmatch(r"checking demo-1.0-py3-none-any.whl: done, 3\.1 MB in \d+ seconds", last)
+    assert main(["-r", str(tmp_path / "index"), "adopt", "--from", str(tmp_path)]) == 0
+    assert capsys.readouterr().err.startswith("1 file to read, 3.1 MB\n")
 
 
 def test_every_command_of_the_documentation_is_one() -> None:

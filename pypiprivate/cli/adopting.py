@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from .. import artifact, layouts, progress
-from ..repository import Repository
-from ..storage.base import Sent
-from ..survey import Kind, Remark, Survey
-from ..takeover import Adoption
+from .. import layouts, progress
 from ..wording import size_of
-from .options import Command, UsageError, add_dry_run, add_json, repository_of
+from .options import Command, UsageError, add_dry_run, add_json, repository_of, watched
 from .targets import project_of, repository_named
 from .terminal import print_json, say
+
+if TYPE_CHECKING:
+    from ..adopt import Reader
+    from ..artifact import Artifact
+    from ..progress import Display
+    from ..repository import Repository
+    from ..survey import Remark, Survey
+    from ..takeover import Adoption
 
 #: Remarks of one wording that are shown for people; machines get all.
 _SHOWN = 5
 
+#: By the kind of a remark.
 _TITLES = {
-    Kind.STRANGE: "strange, and taken as it is",
-    Kind.LEFT_OUT: "left out",
-    Kind.REFUSED: "not taken",
+    "strange": "strange, and taken as it is",
+    "left out": "left out",
+    "refused": "not taken",
 }
 
 
@@ -45,11 +49,12 @@ def _add_adopt(parser: argparse.ArgumentParser) -> None:
 
 def _adopt(arguments: argparse.Namespace) -> int:
     repository, names = repository_of(arguments), [project_of(name) for name in arguments.projects]
-    found = _survey(arguments, repository, names)
-    read = artifact.examine_published if arguments.deep else artifact.skim_published
-    act = repository.preview_takeover if arguments.dry_run else repository.take_over
-    with _reading(found, quiet=arguments.quiet) as sent:
-        adoption = act(found, read=read, sent=sent)
+    with progress.waiting_on(watched(arguments), "looking for files"):
+        found = _survey(arguments, repository, names)
+    if found.files and not arguments.quiet:
+        say(f"{_files(found.files)} to read, {size_of(found.size)}")
+    with progress.display_on(watched(arguments)) as display, display.waiting("adopting"):
+        adoption = _taken(repository, found, arguments, display)
     location = repository.storage.location
     if arguments.json:
         print_json({"repository": location, "dry_run": arguments.dry_run, **_as_json(found, adoption)})
@@ -74,21 +79,35 @@ def _survey(arguments: argparse.Namespace, repository: Repository, names: Sequen
     return repository.survey_place(origin.storage, names, layout=layout, files=files.storage if files else None)
 
 
-@contextmanager
-def _reading(found: Survey, *, quiet: int | None) -> Iterator[Sent]:
-    """Say how much there is to read, and meanwhile how far it is and how long the rest will take."""
-    if quiet or not found.files:
-        yield lambda _count: None
-        return
-    say(f"{_files(found.files)} to read, {size_of(found.size)}")
-    with progress.shown_on(sys.stderr, "{}") as shown:
-        yield shown("reading", found.size)
+def _taken(repository: Repository, found: Survey, arguments: argparse.Namespace, display: Display) -> Adoption:
+    sent, read = display.files("{}")("reading", found.size), _reader(display, deep=arguments.deep)
+    if arguments.dry_run:
+        return repository.preview_takeover(found, read=read, sent=sent)
+    return repository.take_over(found, read=read, sent=sent, progress=display.files("copying {}"))
+
+
+def _reader(display: Display, *, deep: bool) -> Reader:
+    """Show how far each file is when it was fetched: it is hashed, and a thorough reader looks at each byte before."""
+    from .. import artifact
+    from ..storage.base import Passes
+
+    look, times = (artifact.examine_published, 2) if deep else (artifact.skim_published, 1)
+    checking = display.files("checking {}")
+
+    def read(file: BinaryIO, filename: str, project: str) -> Artifact:
+        size = file.seek(0, os.SEEK_END)
+        passes = Passes(checking(filename, size), times=times)
+        found = look(file, filename, project, sent=passes)
+        passes.complete(size)
+        return found
+
+    return read
 
 
 def _remarks(adoption: Adoption, quiet: int) -> Iterator[str]:
     """Who wants to hear of errors only hears what could not be taken."""
-    for kind in (Kind.REFUSED,) if quiet else _TITLES:
-        remarks = [remark for remark in adoption.remarks if remark.kind is kind]
+    for kind in ("refused",) if quiet else _TITLES:
+        remarks = [remark for remark in adoption.remarks if remark.kind.value == kind]
         if remarks:
             yield f"{_TITLES[kind]}:"
             yield from _grouped(remarks)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from ..errors import NotPublished, Unreadable, UnsupportedIndex
 from ..model import File, Project
 from ..releases import Release, newest, releases
 from ..wording import size_of
-from .options import Command, UsageError, add_json, repository_of
+from .options import Command, UsageError, add_json, repository_of, watched
 from .targets import project_of, target_of
 from .terminal import print_json, print_lines, say, table, tell_unread, unread_as_json
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from packaging.metadata import RawMetadata
 
     from ..browse import Hit
+    from ..edits import Target
     from ..repository import Repository
 
 #: What no name holds, and hardly a summary, but a pattern does.
@@ -50,8 +50,11 @@ def _list(arguments: argparse.Namespace) -> int:
     name = project_of(arguments.project) if arguments.project is not None else None
     repository = repository_of(arguments)
     if name is not None:
-        return _list_releases(arguments, repository, repository.project(name))
-    names = repository.projects()
+        with progress.waiting_on(watched(arguments), f"reading {name}"):
+            record = repository.project(name)
+        return _list_releases(arguments, repository, record)
+    with progress.waiting_on(watched(arguments), "reading the list of projects"):
+        names = repository.projects()
     if arguments.json:
         print_json({"repository": repository.storage.location, "projects": [{"project": name} for name in names]})
     else:
@@ -96,6 +99,16 @@ def _print_or_say(arguments: argparse.Namespace, lines: list[str] | tuple[str, .
 
 def _show(arguments: argparse.Namespace) -> int:
     target, repository = target_of(arguments.target), repository_of(arguments)
+    with progress.waiting_on(watched(arguments), f"reading {target}"):
+        record, release, said = _read(repository, target)
+    if arguments.json:
+        print_json({"repository": repository.storage.location, **_shown_as_json(record, release, said, repository)})
+    else:
+        print_lines(_shown(record, release, said, repository.settings.index_url))
+    return 0
+
+
+def _read(repository: Repository, target: Target) -> tuple[Project, Release, RawMetadata]:
     record = repository.project(target.project)
     if target.version:
         release = Release(target.version, target.select(record))
@@ -103,12 +116,7 @@ def _show(arguments: argparse.Namespace) -> int:
         release = found
     else:
         raise NotPublished(f"release of {record.name}", repository.storage.location)
-    said = repository.metadata(record, release) or {}
-    if arguments.json:
-        print_json({"repository": repository.storage.location, **_shown_as_json(record, release, said, repository)})
-    else:
-        print_lines(_shown(record, release, said, repository.settings.index_url))
-    return 0
+    return record, release, repository.metadata(record, release) or {}
 
 
 def _shown(record: Project, release: Release, said: RawMetadata, index_url: str | None) -> Iterator[str]:
@@ -204,8 +212,9 @@ def _hits(arguments: argparse.Namespace, repository: Repository, unreadable: Unr
     from ..browse import Hit
 
     if arguments.names:
-        return [Hit(name, None) for name in repository.search_names(arguments.text)]
-    with progress.counted_on(None if arguments.quiet else sys.stderr, "reading projects") as counted:
+        with progress.waiting_on(watched(arguments), "reading the list of projects"):
+            return [Hit(name, None) for name in repository.search_names(arguments.text)]
+    with progress.counted_on(watched(arguments), "reading projects") as counted:
         return list(repository.search(arguments.text, progress=counted, unreadable=unreadable))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .. import edits, progress, report
@@ -14,7 +14,7 @@ from ..edits import Edit, Retention, Target
 from ..errors import UnsupportedIndex
 from ..model import Existing
 from ..wording import size_of
-from .options import Command, UsageError, add_dry_run, add_json, add_yes, repository_of
+from .options import Command, UsageError, add_dry_run, add_json, add_yes, repository_of, watched
 from .publishing import add_existing
 from .targets import project_of, release_of, repository_named, target_of, wrong_usage
 from .terminal import is_confirmed, print_json, say, tell_unread, unread_as_json
@@ -97,7 +97,9 @@ def _status(arguments: argparse.Namespace) -> int:
 def _change(arguments: argparse.Namespace, target: Target, edit: Edit, lines: Lines) -> int:
     repository = repository_of(arguments)
     act = repository.preview_change if arguments.dry_run else repository.change
-    _tell(arguments, repository, [act(target.project, edit)], lines, dry_run=arguments.dry_run)
+    with progress.waiting_on(watched(arguments), f"changing {target}"):
+        change = act(target.project, edit)
+    _tell(arguments, repository, [change], lines, dry_run=arguments.dry_run)
     return 0
 
 
@@ -105,12 +107,15 @@ def _delete(arguments: argparse.Namespace) -> int:
     from ..publish import utc_now
 
     target, repository = target_of(arguments.target), repository_of(arguments)
-    change = repository.preview_change(target.project, edits.delete(target, utc_now()))
+    with progress.waiting_on(watched(arguments), f"looking at {target}"):
+        change = repository.preview_change(target.project, edits.delete(target, utc_now()))
     agreed = [file.key for file in change.removed]
     if not arguments.dry_run and (arguments.yes or not agreed or _may_delete(target, change, repository)):
         # What is published while somebody thinks it over was not asked about.
         only = None if arguments.yes else agreed
-        change = repository.remove(target.project, edits.delete(target, utc_now(), only=only))
+        with progress.display_on(watched(arguments)) as display, display.waiting(f"deleting {target}"):
+            removing = display.numbers("removing from {}")
+            change = repository.remove(target.project, edits.delete(target, utc_now(), only=only), removing=removing)
         _tell(arguments, repository, [change], _removed, dry_run=False)
         return 0
     if arguments.dry_run or arguments.json:
@@ -135,8 +140,11 @@ def _prune(arguments: argparse.Namespace) -> int:
     names = [project_of(name) for name in arguments.projects] or None
     repository = repository_of(arguments)
     errors: list[UnsupportedIndex] = []
-    act = repository.prune if arguments.yes else repository.preview_prune
-    changes = act(retention, names, unreadable=errors.append)
+    with progress.display_on(watched(arguments)) as display, display.counting("looking at projects") as counted:
+        act = repository.preview_prune
+        if arguments.yes:
+            act = partial(repository.prune, removing=display.numbers("removing from {}"))
+        changes = act(retention, names, progress=counted, unreadable=errors.append)
     _tell(arguments, repository, changes, _removed, dry_run=not arguments.yes, **unread_as_json(errors))
     if not (arguments.quiet or arguments.json):
         say(_after_prune(changes, acted=arguments.yes))
@@ -171,11 +179,12 @@ def _promote(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--to names the repository that they come from: {target.storage.location}.")
     existing = Existing(arguments.existing) if arguments.existing else None
     if arguments.dry_run:
-        receipts = source.preview_promotion(releases, target, existing=existing)
+        with progress.waiting_on(watched(arguments), "looking at what is published"):
+            receipts = source.preview_promotion(releases, target, existing=existing)
         lines = report.intentions(receipts, target.storage.location)
     else:
-        with progress.shown_on(None if arguments.quiet else sys.stderr) as shown:
-            receipts = source.promote(releases, target, existing=existing, progress=shown)
+        with progress.display_on(watched(arguments)) as display, display.waiting("promoting"):
+            receipts = source.promote(releases, target, existing=existing, progress=display.files("copying {}"))
         lines = report.lines(receipts, target.storage.location, target.settings.index_url)
     if arguments.json:
         value = report.as_json(receipts, target.storage.location, target.settings.index_url)

@@ -6,9 +6,10 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
+from .. import progress
 from ..checks import Check, Verdict
 from ..errors import ConfigError
-from .options import Command, UsageError, add_json, repository_of
+from .options import Command, UsageError, add_json, repository_of, watched
 from .terminal import print_json, print_lines
 
 
@@ -26,12 +27,18 @@ def _doctor(arguments: argparse.Namespace) -> int:
     for name, text in (("URL", arguments.url), ("--public-index", arguments.public_index)):
         _check_url(name, text)
     repository = repository_of(arguments)
-    checks = repository.examine(arguments.url, public_index=arguments.public_index)
+    with progress.display_on(watched(arguments)) as display, display.waiting("examining") as told:
+        checks = repository.examine(
+            arguments.url,
+            public_index=arguments.public_index,
+            checked=lambda _check: told(),
+            asking=display.numbers("asking {}"),
+        )
     url = arguments.url or repository.settings.index_url
     is_sound = all(check.verdict is not Verdict.FAIL for check in checks)
     if arguments.json:
-        told = {"repository": repository.storage.location, "url": shown(url) if url else None, "ok": is_sound}
-        print_json(told | {"checks": [_as_json(check) for check in checks]})
+        said = {"repository": repository.storage.location, "url": shown(url) if url else None, "ok": is_sound}
+        print_json(said | {"checks": [_as_json(check) for check in checks]})
     elif lines := [line for check in checks for line in _lines(check, quiet=bool(arguments.quiet))]:
         print_lines(lines)
     return 0 if is_sound else 1

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from .. import progress
 from ..errors import UnsupportedIndex
 from ..findings import WORKERS, Depth, Finding, Kind, Report
 from ..releases import TOLD
 from ..wording import size_of
-from .options import Command, UsageError, add_dry_run, add_json, add_yes, repository_of
+from .options import Command, UsageError, add_dry_run, add_json, add_yes, repository_of, watched
 from .targets import project_of
 from .terminal import print_json, print_lines, say, tell_unread, unread_as_json
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from ..news import News
     from ..repair import Repair
     from ..repository import Repository
-
-T = TypeVar("T")
 
 #: Findings of one kind that are shown without --verbose.
 _SHOWN = 20
@@ -77,18 +75,15 @@ def _add_gc(parser: argparse.ArgumentParser) -> None:
 
 def _verify(arguments: argparse.Namespace) -> int:
     repository = repository_of(arguments)
-    report = _counted(arguments, repository.verify, "verifying projects")
+    names, workers = _names(arguments), _workers(arguments)
+    with progress.display_on(watched(arguments)) as display, display.counting("verifying projects") as counted:
+        reading = display.files("reading {}")
+        report = repository.verify(names, depth=arguments.depth, workers=workers, progress=counted, reading=reading)
     if arguments.json:
         print_json(_report_as_json(report, repository))
     else:
         print_lines([*_by_kind(report.findings, most=None if arguments.verbose else _SHOWN), _in_sum(report)])
     return 0 if report.is_sound else 1
-
-
-def _counted(arguments: argparse.Namespace, act: Callable[..., T], doing: str) -> T:
-    names, workers = _names(arguments), _workers(arguments)
-    with progress.counted_on(None if arguments.quiet else sys.stderr, doing) as counted:
-        return act(names, depth=arguments.depth, workers=workers, progress=counted)
 
 
 def _names(arguments: argparse.Namespace) -> list[str]:
@@ -159,7 +154,9 @@ def _finding_as_json(finding: Finding) -> dict[str, Any]:
 def _repair(arguments: argparse.Namespace) -> int:
     repository = repository_of(arguments)
     act = repository.preview_repair if arguments.dry_run else repository.repair
-    repair = _counted(arguments, act, "repairing projects")
+    names, workers = _names(arguments), _workers(arguments)
+    with progress.counted_on(watched(arguments), "repairing projects") as counted:
+        repair = act(names, depth=arguments.depth, workers=workers, progress=counted)
     if arguments.json:
         print_json(_repair_as_json(repair, repository) | {"dry_run": arguments.dry_run})
     else:
@@ -195,9 +192,12 @@ def _repair_as_json(repair: Repair, repository: Repository) -> dict[str, Any]:
 
 def _gc(arguments: argparse.Namespace) -> int:
     repository = repository_of(arguments)
-    act = repository.collect_garbage if arguments.yes else repository.find_garbage
     errors: list[UnsupportedIndex] = []
-    found = act(_names(arguments), workers=_workers(arguments), unreadable=errors.append)
+    with progress.display_on(watched(arguments)) as display, display.counting("looking at projects") as counted:
+        act = repository.find_garbage
+        if arguments.yes:
+            act = partial(repository.collect_garbage, removing=display.numbers("removing from {}"))
+        found = act(_names(arguments), workers=_workers(arguments), progress=counted, unreadable=errors.append)
     if arguments.json:
         print_json(_garbage_as_json(found, repository) | {"dry_run": not arguments.yes} | unread_as_json(errors))
     elif not arguments.quiet and (found or arguments.yes):
@@ -224,9 +224,11 @@ def _none_due(arguments: argparse.Namespace, repository: Repository) -> str:
 
     # The store's clock, which says how old an object is, may be ahead of ours: hence twice.
     later = utc_now() + 2 * GRACE
-    with streaming(_workers(arguments)) as stream:
+    counting = progress.counted_on(watched(arguments), "looking at projects for what is not due yet")
+    with streaming(_workers(arguments)) as stream, counting as counted:
         # What cannot be understood was told of when it was looked for what is due.
-        found = find(repository.storage, _names(arguments), clock=lambda: later, unreadable=lambda _: None, stream=stream)
+        look = partial(find, clock=lambda: later, unreadable=lambda _: None)
+        found = look(repository.storage, _names(arguments), stream=stream, counted=counted)
         waiting = [leftover for garbage in found for leftover in garbage.leftovers]
     if not waiting:
         return f"there is nothing to remove from {repository.storage.location}"
@@ -257,7 +259,7 @@ def _news(arguments: argparse.Namespace) -> int:
     repository = repository_of(arguments)
     errors: list[UnsupportedIndex] = []
     act = repository.preview_news if arguments.dry_run else repository.renew_news
-    with progress.counted_on(None if arguments.quiet else sys.stderr, "reading projects") as counted:
+    with progress.counted_on(watched(arguments), "reading projects") as counted:
         news = act(most=arguments.limit, progress=counted, unreadable=errors.append)
     if arguments.json:
         print_json(_news_as_json(news, repository) | {"dry_run": arguments.dry_run} | unread_as_json(errors))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from ..errors import PypiPrivateError
 
@@ -60,6 +61,11 @@ def add_yes(parser: argparse.ArgumentParser) -> None:
     acts = parser.add_mutually_exclusive_group()
     acts.add_argument("-y", "--yes", action="store_true", help="do it; without, it is only said what would be done")
     acts.add_argument("-n", "--dry-run", action="store_true", help="only say what would be done, as without --yes")
+
+
+def watched(arguments: argparse.Namespace) -> TextIO | None:
+    """Return where it is to be shown what takes long; None: nowhere."""
+    return None if arguments.quiet else sys.stderr
 
 
 def settings_of(arguments: argparse.Namespace, **flags: str | None) -> Settings:

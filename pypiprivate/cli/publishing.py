@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..model import Existing
-from .options import Command, add_dry_run, add_json, settings_of
+from .options import Command, add_dry_run, add_json, settings_of, watched
 from .terminal import print_json, say
 
 if TYPE_CHECKING:
@@ -66,8 +65,8 @@ def _send(arguments: argparse.Namespace, settings: Settings, paths: Iterable[Pat
     from ..repository import Repository
 
     repository = Repository(settings)
-    act, watched = surface.preview if arguments.dry_run else surface.publish, None if arguments.quiet else sys.stderr
-    told = act(repository, paths, watched)
+    act = surface.preview if arguments.dry_run else surface.publish
+    told = act(repository, paths, watched(arguments))
     if arguments.json:
         value = report.as_json(told.receipts, repository.storage.location, settings.index_url)
         print_json(value | {"dry_run": arguments.dry_run})

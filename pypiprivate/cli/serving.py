@@ -6,14 +6,18 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .. import recipe, serve, simple
-from ..config import Settings
+from .. import progress, recipe
 from ..errors import PypiPrivateError
 from ..recipe import Place
-from ..repository import Repository
-from .options import Command, UsageError, add_json, repository_of, settings_of
+from .options import Command, UsageError, add_json, repository_of, settings_of, watched
 from .terminal import print_json, print_lines, say
+
+if TYPE_CHECKING:
+    from ..config import Settings
+    from ..repository import Repository
+    from ..serve import Address
 
 _NO_URL = f"index_url is not set, where clients read the index: the recipe says {recipe.EXAMPLE_URL} in its place."
 _NO_NGINX = "this is Python's own server, for trying only. For use: pip install 'pypiprivate[serve]'."
@@ -92,10 +96,14 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    from .. import serve, simple
+
     repository = repository_of(arguments)
     if arguments.auth:
         _check_users(arguments.auth)
-    if repository.storage.get(simple.ROOT_PAGE) is None:
+    with progress.waiting_on(watched(arguments), "looking at what is published"):
+        is_empty = repository.storage.get(simple.ROOT_PAGE) is None
+    if is_empty:
         say("nothing is published there yet.")
     address = serve.free(arguments.host, arguments.port, _path(repository.settings))
     try:
@@ -108,6 +116,8 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _check_users(path: Path) -> None:
     """A file that lets nobody in would be found out by the first who asks."""
+    from .. import serve
+
     way_out = "Make it: htpasswd -c FILE NAME."
     try:
         text = path.read_text("utf-8", "replace")
@@ -119,7 +129,9 @@ def _check_users(path: Path) -> None:
         raise UsageError(f"{path} lets nobody in: it has no line NAME:HASH with a hash that nginx takes.", hint=way_out)
 
 
-def _run(arguments: argparse.Namespace, repository: Repository, address: serve.Address) -> None:
+def _run(arguments: argparse.Namespace, repository: Repository, address: Address) -> None:
+    from .. import serve
+
     place, program = _place(repository.settings), serve.nginx_program()
     if program and serve.has_recipe(place):
         level = ("crit", "error", "info")[min(arguments.verbose, 2)]
@@ -136,14 +148,14 @@ def _run(arguments: argparse.Namespace, repository: Repository, address: serve.A
         server.serve_forever()
 
 
-def _announce(arguments: argparse.Namespace, repository: Repository, address: serve.Address) -> None:
+def _announce(arguments: argparse.Namespace, repository: Repository, address: Address) -> None:
     for line in _lines(address, repository.storage.location, asks=bool(arguments.auth)):
         say(line)
     if arguments.json:
         print_json({"index_url": address.url, "location": repository.storage.location})
 
 
-def _lines(address: serve.Address, location: str, *, asks: bool) -> Iterator[str]:
+def _lines(address: Address, location: str, *, asks: bool) -> Iterator[str]:
     yield f"serving {location} at {address.url} until Ctrl-C."
     yield f"install from it: pip install --index-url {address.url} PROJECT"
     yield f"             or: uv pip install --index-url {address.url} PROJECT"

@@ -8,6 +8,7 @@ from functools import partial
 
 from ..checks import Check, fail, failure, ok, warn
 from ..index import Gather, concurrently
+from ..storage.base import Progress, quietly
 from .webclient import Client, Unanswered, shown
 
 #: Names that are asked for before the next ones are: where all of them fail, no others are tried.
@@ -18,9 +19,12 @@ _WAY_OUT = (
 )
 
 
-def examine(client: Client, names: Sequence[str], *, gather: Gather = concurrently) -> tuple[Check, ...]:
+def examine(
+    client: Client, names: Sequence[str], *, gather: Gather = concurrently, asking: Progress = quietly
+) -> tuple[Check, ...]:
     """Say which of *names* (normalised) the index at the client's address has, too. It learns them all by being asked.
 
+    :param asking: is told whom it is that is asked for how many names; what it returns, of those that were asked for.
     :return: a warning for each, and a verdict on the whole.
     """
     try:
@@ -30,20 +34,21 @@ def examine(client: Client, names: Sequence[str], *, gather: Gather = concurrent
     if status not in {404, 410}:
         said = f"{shown(client.address.url)} answers {status} for a name that nobody has, so it cannot tell which it has."
         return (fail("public index", said, "Name the simple index itself: its URL mostly ends in /simple/."),)
-    return tuple(_compared(client, names, gather))
+    return tuple(_compared(client, names, gather, asking))
 
 
-def _compared(client: Client, names: Sequence[str], gather: Gather) -> Iterator[Check]:
-    there, unknown = [], []
+def _compared(client: Client, names: Sequence[str], gather: Gather, asking: Progress) -> Iterator[Check]:
+    where, there, unknown = shown(client.address.url), [], []
+    asked = asking(where, len(names))
     for begin in range(0, len(names), _BATCH):
         batch = names[begin : begin + _BATCH]
         statuses = dict(zip(batch, gather([partial(_status, client, name) for name in batch]), strict=True))
+        asked(len(batch))
         there += [name for name, status in statuses.items() if status == 200]
         unknown += [name for name, status in statuses.items() if status not in {200, 404, 410}]
         if unknown == list(names[: begin + len(batch)]):
             unknown = list(names)
             break
-    where = shown(client.address.url)
     for name in there:
         yield warn("public name", f"{where} has a project {name}, too.", _WAY_OUT)
     if unknown:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from .. import simple
-from ..checks import Check, Verdict, fail, failure, ok, skipped, warn
+from ..checks import Check, Verdict, fail, failure, ok, skipped, told, warn
 from ..errors import Conflict, PypiPrivateError, StorageError
 from ..probe import probe
 from ..storage.base import OCTETS, Storage
@@ -18,10 +18,12 @@ _BODY = b"Written by pypi-private doctor, which removes it again.\n"
 _RIGHTS = "Check the rights of these credentials, or of this user."
 
 
-def examine(storage: Storage) -> tuple[Check, ...]:
+def examine(storage: Storage, checked: Callable[[Check], object] = lambda _check: None) -> tuple[Check, ...]:
     """Try everything that publishing asks of *storage*, on a random key under ``.pypiprivate/`` that is removed again.
 
     Where the place is not there (or not yet) nothing is tried, and so nothing is made.
+
+    :param checked: is told of each check as soon as it is done.
     """
     survey: Any = getattr(storage, "survey", tuple)
     found: tuple[Check, ...] = tuple(survey())
@@ -29,7 +31,7 @@ def examine(storage: Storage) -> tuple[Check, ...]:
         return (*found, skipped("write", "nothing was written, because there is no place for it."))
     key = f".pypiprivate/doctor-{uuid.uuid4().hex}"
     try:
-        return (*found, *_tried(storage, key))
+        return (*found, *told(_tried(storage, key), checked))
     finally:
         with suppress(StorageError):  # a store that does not delete was said to be one
             storage.delete(key)

@@ -5,31 +5,40 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from urllib.parse import urlsplit
 
 from .. import pages
-from ..checks import Check, Verdict, fail, failure, ok, skipped, warn
+from ..checks import Check, Verdict, fail, failure, ok, skipped, told, warn
 from .project import HTML_TYPES, INSTALLER, SEE, Sample, Visit, tried, untrue
 from .webclient import Answer, Client, Unanswered
 
 _AUTHORITY = "Keep credentials in netrc, or for this command in the URL: https://USER:PASSWORD@HOST/PATH/."
 
 
-def examine(client: Client, wanted: Sample | None) -> tuple[Check, ...]:
+def examine(client: Client, wanted: Sample | None, checked: Callable[[Check], object] = lambda _check: None) -> tuple[Check, ...]:
     """Ask the index at the client's address what installers ask.
 
     :param wanted: what to ask for, chosen before anything is asked, so that nothing served may be older.
+    :param checked: is told of each check as soon as it is done.
     """
-    way = tuple(_way(client))
-    if way[-1].verdict is Verdict.FAIL:
-        return (*way, skipped("index", "nothing else can be asked."))
-    common = tried("root", partial(_root, client)), tried("missing project", partial(_missing, client))
+    return tuple(told(_asked(client, wanted), checked))
+
+
+def _asked(client: Client, wanted: Sample | None) -> Iterator[Check]:
+    for check in _way(client):
+        yield check
+        if check.verdict is Verdict.FAIL:
+            yield skipped("index", "nothing else can be asked.")
+            return
+    yield tried("root", partial(_root, client))
+    yield tried("missing project", partial(_missing, client))
     if wanted is None:
-        return (*way, *common, skipped("project", "no project offers a file yet: ask again after the first publish."))
-    return (*way, *common, *Visit(client, wanted).checks())
+        yield skipped("project", "no project offers a file yet: ask again after the first publish.")
+    else:
+        yield from Visit(client, wanted).checks()
 
 
 def _way(client: Client) -> Iterator[Check]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 from ..checks import Check
@@ -23,6 +24,41 @@ OCTETS = "application/octet-stream"
 
 #: Called with the number of bytes sent since the last call, from any thread.
 Sent = Callable[[int], None]
+
+
+#: Called with a name and with how much there is of it when something begins, as a file's name and its bytes when it is sent; what
+#: it returns is told of each part that is done.
+Progress = Callable[[str, int], Sent]
+
+
+def quietly(_name: str, _total: int) -> Sent:
+    """Show no progress."""
+    return lambda _count: None
+
+
+class Passes:
+    """Tells *sent* of each byte once, though it passes several times: as many bytes in all as there are.
+
+    :param times: how often each byte passes.
+    :ivar told: of how many bytes *sent* was told.
+    """
+
+    def __init__(self, sent: Sent, *, times: int) -> None:
+        self._sent, self._times = sent, times
+        self._passed, self._lock = 0, Lock()
+        self.told = 0
+
+    def __call__(self, count: int) -> None:
+        """Be told of bytes that pass, from any thread; of less than none, if they will pass again."""
+        with self._lock:
+            self._passed += count
+            before, self.told = self.told, self._passed // self._times
+            new = self.told - before
+        self._sent(new)
+
+    def complete(self, total: int) -> None:
+        """Tell of what is left of *total* bytes: some of them pass less often."""
+        self._sent(total - self.told)
 
 
 @dataclass(frozen=True)
