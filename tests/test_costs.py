@@ -19,9 +19,11 @@ from typing import TypeVar
 
 import pytest
 
-from pypiprivate import artifact, cli, pages, simple
+from pypiprivate import artifact, cli, layouts, pages, simple
 from pypiprivate.__main__ import main
 from pypiprivate.artifact import Artifact
+from pypiprivate.cli import adopting
+from pypiprivate.cli.overview import GROUPS
 from pypiprivate.publish import preview, publish
 from pypiprivate.storage.s3 import S3Storage, open_bucket
 
@@ -205,10 +207,53 @@ def test_a_command_is_imported_alone() -> None:
     assert imported(PROGRAM, "upload", "--help") & of_commands == {"pypiprivate.cli.publishing"}
 
 
-@pytest.mark.parametrize("command", ["publish", "upload", "list", "show", "search", "yank", "prune", "verify", "gc"])
+#: What does the work of one command or the other.
+DOERS = {
+    f"pypiprivate.{name}"
+    for name in (
+        *("repository", "surface", "storage", "config", "index", "artifact", "publish", "simple", "pages"),
+        *("amend", "browse", "doctor", "garbage", "news", "promote", "repair", "serve", "survey", "takeover", "verify"),
+    )
+}
+COMMANDS = [summary.name for _, group in GROUPS for summary in group]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_to_be_told_of_a_command_imports_nothing_that_does_it(command: str) -> None:
-    doers = {"pypiprivate.repository", "pypiprivate.surface", "pypiprivate.storage", "pypiprivate.config", "pypiprivate.index"}
-    assert imported(PROGRAM, command, "--help") & doers == set()
+    used = imported(PROGRAM, command, "--help")
+    assert used & DOERS == set()
+    assert not any(name.startswith(("boto", "packaging.metadata", "packaging.markers", "rich")) for name in used)
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("pypi-private do", "doctor"),
+        ("pypi-private --conf", "--config"),
+        ("pypi-private adopt --lay", "--layout"),
+        ("pypi-private adopt --layout dir", "directory"),
+        ("pypi-private serve --po", "--port"),
+        ("pypi-private recipe cloud", "cloudfront"),
+        ("pypi-private status demo arch", "archived"),
+        ("pypi-private client-config po", "poetry"),
+        ("pypi-private gc --wor", "--workers"),
+    ],
+)
+def test_to_complete_a_line_imports_nothing_that_does_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, answer: str
+) -> None:
+    asked = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_SHELL": "bash", "_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "answer")}
+    for name, value in {**asked, "COMP_LINE": line, "COMP_POINT": str(len(line)), "COMP_TYPE": "9"}.items():
+        monkeypatch.setenv(name, value)
+    used = imported(f"import os; os._exit = sys.exit; {PROGRAM}")  # so that it can be asked at its end
+    assert answer in (tmp_path / "answer").read_text()
+    assert "argcomplete" in used
+    assert used & DOERS == set()
+    assert not any(name.startswith(("boto", "packaging.metadata", "packaging.markers", "rich")) for name in used)
+
+
+def test_layouts_are_known_by_name_before_they_are_known() -> None:
+    assert ("auto", *layouts.LAYOUTS) == adopting._LAYOUTS
 
 
 def test_a_publish_to_a_directory_imports_no_more_than_it_needs(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from .. import layouts, progress
+from .. import progress
 from ..wording import size_of
 from .options import Command, UsageError, add_dry_run, add_json, repository_of, watched
 from .targets import project_of, repository_named
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: Remarks of one wording that are shown for people; machines get all.
 _SHOWN = 5
 
+#: Those of :mod:`..layouts`, which is dear to import.
+_LAYOUTS = ("auto", "directory", "simple", "dumb-pypi", "bandersnatch", "pypicloud", "pypiprivate", "pypiserver", "s3pypi")
 #: By the kind of a remark.
 _TITLES = {
     "strange": "strange, and taken as it is",
@@ -37,10 +39,8 @@ def _add_adopt(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("projects", metavar="NAME", nargs="*", help="only these projects (default: all)")
     place = "another index: a directory, a URL or a section of the user's file; without it the repository's own older files"
     parser.add_argument("--from", dest="place", metavar="PLACE", help=place)
-    choices = ("auto", *layouts.LAYOUTS)
-    parser.add_argument(
-        "--layout", choices=choices, metavar="LAYOUT", help=f"how PLACE lies: {', '.join(choices)} (default: auto)"
-    )
+    about = f"how PLACE lies: {', '.join(_LAYOUTS)} (default: auto)"
+    parser.add_argument("--layout", choices=_LAYOUTS, metavar="LAYOUT", help=about)
     parser.add_argument("--files", metavar="PLACE", help="where the files lie that PLACE only lists")
     parser.add_argument("--deep", action="store_true", help="look at every member of every archive, which takes far longer")
     add_dry_run(parser)
@@ -65,6 +65,8 @@ def _adopt(arguments: argparse.Namespace) -> int:
 
 
 def _survey(arguments: argparse.Namespace, repository: Repository, names: Sequence[str]) -> Survey:
+    from .. import layouts
+
     if arguments.place is None:
         if arguments.layout or arguments.files is not None:
             raise UsageError("--layout and --files say how another index lies, and none is named.", hint="Say --from PLACE.")

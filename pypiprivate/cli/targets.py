@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..edits import Target
 from ..errors import ConfigError
 from .options import UsageError
 
 if TYPE_CHECKING:
+    from ..edits import Target
     from ..repository import Repository
 
 
@@ -30,6 +30,8 @@ def target_of(text: str) -> Target:
 
     :raises UsageError: it is neither.
     """
+    from ..edits import Target
+
     with wrong_usage():
         return Target.parse(text)
 
