@@ -19,10 +19,10 @@ from typing import TypeVar
 
 import pytest
 
-from pypiprivate import artifact, cli, layouts, pages, simple
+from pypiprivate import artifact, cli, edits, layouts, pages, simple
 from pypiprivate.__main__ import main
 from pypiprivate.artifact import Artifact
-from pypiprivate.cli import adopting
+from pypiprivate.cli import adopting, changing
 from pypiprivate.cli.overview import GROUPS
 from pypiprivate.publish import preview, publish
 from pypiprivate.storage.s3 import S3Storage, open_bucket
@@ -252,8 +252,9 @@ def test_to_complete_a_line_imports_nothing_that_does_it(
     assert not any(name.startswith(("boto", "packaging.metadata", "packaging.markers", "rich")) for name in used)
 
 
-def test_layouts_are_known_by_name_before_they_are_known() -> None:
+def test_choices_that_are_dear_to_import_are_known_by_name() -> None:
     assert ("auto", *layouts.LAYOUTS) == adopting._LAYOUTS
+    assert edits.STATUSES == changing._STATUSES
 
 
 def test_a_publish_to_a_directory_imports_no_more_than_it_needs(tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .. import edits, progress, report
-from ..edits import Edit, Retention, Target
+from .. import progress, report
 from ..errors import UnsupportedIndex
 from ..model import Existing
 from ..wording import size_of
@@ -21,11 +20,14 @@ from .terminal import is_confirmed, print_json, say, tell_unread, unread_as_json
 
 if TYPE_CHECKING:
     from ..amend import Change
+    from ..edits import Edit, Retention, Target
     from ..repository import Repository
 
 #: What a change comes to, in words; what it is given stands before a participle: "would be " in a dry run, else nothing.
 Lines: TypeAlias = "Callable[[Change, str], Iterator[str]]"
 
+#: Those of :mod:`..edits`, which is dear to import.
+_STATUSES = ("active", "archived", "deprecated", "quarantined")
 _STAYS = "The name stays listed, so that it never falls through to a public index."
 _DAY = re.compile(r"([0-9]{1,5})\s*(d|days?)?\Z")
 
@@ -44,7 +46,7 @@ def _add_yank(parser: argparse.ArgumentParser) -> None:
 
 def _add_status(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("project", metavar="NAME")
-    parser.add_argument("marker", metavar="STATUS", choices=edits.STATUSES, help=", ".join(edits.STATUSES))
+    parser.add_argument("marker", metavar="STATUS", choices=_STATUSES, help=", ".join(_STATUSES))
     parser.add_argument("--reason", metavar="TEXT", default="", help="shown beside it")
     add_dry_run(parser)
     add_json(parser)
@@ -76,6 +78,8 @@ def _add_promote(parser: argparse.ArgumentParser) -> None:
 
 
 def _yank(arguments: argparse.Namespace) -> int:
+    from .. import edits
+
     target = release_of(arguments.release)
     with wrong_usage():
         edit = edits.yank(target, filenames=arguments.files, reason=arguments.reason)
@@ -83,12 +87,16 @@ def _yank(arguments: argparse.Namespace) -> int:
 
 
 def _unyank(arguments: argparse.Namespace) -> int:
+    from .. import edits
+
     target = release_of(arguments.release)
     return _change(arguments, target, edits.unyank(target, filenames=arguments.files), _yanked)
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    target = Target(project_of(arguments.project))
+    from .. import edits
+
+    target = edits.Target(project_of(arguments.project))
     with wrong_usage():
         edit = edits.set_status(arguments.marker, reason=arguments.reason)
     return _change(arguments, target, edit, _status_lines)
@@ -104,6 +112,7 @@ def _change(arguments: argparse.Namespace, target: Target, edit: Edit, lines: Li
 
 
 def _delete(arguments: argparse.Namespace) -> int:
+    from .. import edits
     from ..publish import utc_now
 
     target, repository = target_of(arguments.target), repository_of(arguments)
@@ -161,6 +170,8 @@ def _after_prune(changes: Sequence[Change], *, acted: bool) -> str:
 
 
 def _retention(arguments: argparse.Namespace) -> Retention:
+    from .. import edits
+
     age = _DAY.match(arguments.older_than or "")
     if arguments.older_than is not None and not age:
         raise UsageError(f"--older-than: {arguments.older_than!r:.99} is no number of days.", hint="Write --older-than 90.")
@@ -169,7 +180,7 @@ def _retention(arguments: argparse.Namespace) -> Retention:
     if not (arguments.keep or age or arguments.only):
         raise UsageError("nothing says which releases may go.", hint="Say --keep N, --older-than DAYS, --pre, --dev or --yanked.")
     older_than = timedelta(days=int(age[1])) if age else None
-    return Retention(arguments.keep or 0, older_than, frozenset(arguments.only or ()))
+    return edits.Retention(arguments.keep or 0, older_than, frozenset(arguments.only or ()))
 
 
 def _promote(arguments: argparse.Namespace) -> int:
