@@ -3,7 +3,7 @@
 ``python benchmarks/adopting.py [PROJECTS] [FILES] [BYTES] [ROUNDS] [s3]``: an older index of so many projects with so many wheels
 each, in a directory or on SeaweedFS; each wheel has about so many bytes. Each measurement is a process of its own, in rounds:
 
-``hash``   lists all files, reads each and hashes it, in as many threads as ``adopt`` has. It writes nothing.
+``hash``   lists all files, reads each and hashes it, in threads. It writes nothing.
 ``floor``  does the same, and writes as many bytes durably as an adoption leaves behind, in as many objects (a sidecar for each
            wheel, a record and a page for each project), with nothing but the system's own calls, or bare uploads.
 ``adopt``  adopts them. ``again`` finds that nothing is left to do.
@@ -18,6 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
@@ -37,6 +38,8 @@ from pypiprivate.storage.local import LocalStorage
 from tests import servers
 from tests.builders import make_wheel
 
+#: Threads of `adopt` in a directory.
+THREADS = os.cpu_count() or 1
 #: Bytes that an adoption leaves behind: a sidecar of a wheel as :func:`write` makes them, and a file's part of record and page.
 SIDECAR, ENTRY = 90, 450
 
@@ -58,11 +61,37 @@ def main(projects: int, files: int, size: int, rounds: int, *, on_s3: bool) -> N
 
 def in_turn(home: str, url: str) -> dict[str, float]:
     """Measure each way once, and leave the index as it was before."""
-    taken = {way: measured(way, home, url) for way in ("hash", "floor", "adopt", "again")}
-    for storage, written in ((storage_of(home, url), r"/index\.|\.metadata\Z|\Aindex\."), (storage_of(home, url, "floor"), "")):
-        concurrently([partial(storage.delete, entry.key) for entry in storage.list("") if re.search(written, entry.key)])
+    taken = {}
+    for way in ("hash", "floor", "adopt", "again"):
+        forget(Path(home, "index"))
+        taken[way] = measured(way, home, url)
+    for name, written in (("index", r"/index\.|\.metadata\Z|\Aindex\."), ("floor", "")):
+        storage = storage_of(home, url, name)
+        keys = [entry.key for entry in storage.list("") if re.search(written, entry.key)]
+        concurrently([partial(put_away, storage, Path(home), name, key) for key in keys])
     os.sync()
     return taken
+
+
+def forget(index: Path) -> None:
+    """Leave nothing of a directory's files in memory: what a large index holds would not be there, either."""
+    os.sync()
+    for path in index.rglob("*.whl"):
+        handle = os.open(path, os.O_RDONLY)
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(handle)
+
+
+def put_away(storage: Storage, home: Path, name: str, key: str) -> None:
+    """Take an object out of the way.
+
+    A file is not deleted: for minutes after many deletions, ext4 without a journal is slow to make new files.
+    """
+    if isinstance(storage, LocalStorage):
+        (home / "gone").mkdir(exist_ok=True)
+        (home / name / key).rename(home / "gone" / uuid.uuid4().hex)
+    else:
+        storage.delete(key)
 
 
 def storage_of(home: str, url: str, name: str = "index") -> Storage:
@@ -114,8 +143,9 @@ def run(way: str, home: str, url: str) -> None:
         target = storage_of(home, url, "floor")
         count = sum(concurrently([partial(floor, storage, target, home, *found) for found in directories(storage)]))
     else:
-        found = survey.survey(storage)
-        count = len(takeover.take(found, storage).taken)
+        gather = partial(concurrently, workers=THREADS) if isinstance(storage, LocalStorage) else concurrently
+        found = survey.survey(storage, gather=gather)
+        count = len(takeover.take(found, storage, gather=gather).taken)
     seconds = perf_counter() - start
     peak = re.search(r"VmHWM:\s+([0-9]+)", Path("/proc/self/status").read_text())
     memory = f"{int(peak[1]) / 1024:.0f} MiB" if peak else "?"

@@ -28,12 +28,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pypiprivate import pages, simple
-from pypiprivate.findings import WORKERS, Depth
+from pypiprivate.findings import Depth
 from pypiprivate.index import concurrently, streaming
 from pypiprivate.model import File, Project, ProjectList, timestamp, url_of
 from pypiprivate.publish import utc_now
 from pypiprivate.repair import repair
-from pypiprivate.storage.base import MUTABLE, Storage
+from pypiprivate.storage.base import IN_FLIGHT, MUTABLE, Storage, in_flight
 from pypiprivate.storage.local import LocalStorage
 from pypiprivate.storage.memory import MemoryStorage
 from pypiprivate.storage.s3 import open_bucket
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> None:
 def local(projects: int = 5_000, files: int = 20, rounds: int = 3) -> None:
     """Repair an index in a directory that lost its pages and the root, from its records, beside reading it all; verify it."""
     with tempfile.TemporaryDirectory() as name:
-        directory, count = Path(name), projects * files
+        directory, count = Path(name, "index"), projects * files
         measure("made", count, make, _writing_to(directory), projects, files)
         pairs = []
         for _ in range(rounds):
@@ -70,8 +70,11 @@ def local(projects: int = 5_000, files: int = 20, rounds: int = 3) -> None:
 
 
 def _lose_pages(directory: Path) -> None:
+    """Put them away. They are not deleted: for minutes after many deletions, ext4 without a journal is slow to make new files."""
+    gone = directory.parent / f"{directory.name}-gone-{secrets.token_hex(4)}"
+    gone.mkdir()
     for page in (*directory.glob("*/index.html"), directory / "index.html", directory / "index.json"):
-        page.unlink()
+        page.rename(gone / secrets.token_hex(8))
 
 
 def bucket(projects: int = 200, files: int = 10) -> None:
@@ -109,8 +112,8 @@ def _compare(storage: Storage, projects: int, files: int, rounds: int = 3) -> No
     names, ratios = [f"project-{number}" for number in range(few)], []
     for _ in range(rounds):
         alone = measure("verified one request after another", few * requests, verify, storage, names) / few
-        with streaming(WORKERS) as stream:
-            many = measure(f"verified with {WORKERS} in flight", projects * requests, _soundly, storage, stream) / projects
+        with streaming(IN_FLIGHT) as stream:
+            many = measure(f"verified with {IN_FLIGHT} in flight", projects * requests, _soundly, storage, stream) / projects
         ratios.append(alone / many)
     ratio, minutes = median(ratios), alone / median(ratios) * 10_000 / 60
     print(f"{ratio:.1f} times as fast (median of {rounds}); 100,000 files in 10,000 projects would take {minutes:.1f} minutes")
@@ -200,8 +203,9 @@ def _hash_one(storage: Storage, key: str) -> str:
 
 
 def _verify(directory: Path) -> None:
-    with streaming(WORKERS) as stream:
-        _soundly(LocalStorage(directory), stream)
+    storage = LocalStorage(directory)
+    with streaming(in_flight(storage)) as stream:
+        _soundly(storage, stream)
 
 
 def _soundly(storage: Storage, stream: Any) -> None:
@@ -211,8 +215,9 @@ def _soundly(storage: Storage, stream: Any) -> None:
 
 
 def _repair(directory: Path) -> None:
-    with streaming(WORKERS) as stream:
-        done = repair(LocalStorage(directory), depth=Depth.DOCUMENTS, stream=stream)
+    storage = LocalStorage(directory)
+    with streaming(in_flight(storage)) as stream:
+        done = repair(storage, depth=Depth.DOCUMENTS, stream=stream)
     if done.left or not done.mended:
         raise SystemExit(f"not mended: {done.left[:3]}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -126,8 +127,11 @@ def _records(index: Path, projects: int) -> None:
 
 
 def _unrendered(field: Field, index: Path) -> Command:
+    # Put away, not deleted: for minutes after many deletions, ext4 without a journal is slow to make new files.
+    gone = index.parent / f"gone-{secrets.token_hex(4)}"
+    gone.mkdir()
     for page in [*index.glob("*/index.html"), *index.glob("index.*")]:
-        page.unlink()
+        page.rename(gone / secrets.token_hex(8))
     program = field.installs.bin("pypiprivate") / "pypi-private"
     return field.run(program, "--repository", index, "repair", "--documents")
 

@@ -10,7 +10,7 @@ import hashlib
 import io
 import tempfile
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import BinaryIO, TypeAlias
@@ -27,8 +27,9 @@ from .storage.base import OCTETS, Entry, Sent, Storage, slash_pages
 #: Reads a file that is offered already: :func:`.artifact.skim_published`, or :func:`.artifact.examine_published`.
 Reader: TypeAlias = Callable[[BinaryIO, str, str], Artifact]
 
-#: :meth:`.Creating.create`, which not every storage has; and what runs calls.
+#: :meth:`.Creating.create` and :meth:`.Opening.open`, which not every storage has; and what runs calls.
 Create: TypeAlias = Callable[[Mapping[str, bytes]], Collection[str]]
+Open: TypeAlias = Callable[[str], AbstractContextManager[BinaryIO]]
 Gather: TypeAlias = Callable[[Sequence[Callable[[], bool]]], list[bool]]
 
 #: Bytes of a file that are kept in memory while it is read; more go to a temporary file.
@@ -189,15 +190,25 @@ def _not_ours(filename: str, project: str) -> str | None:
 
 @contextmanager
 def _fetched(storage: Storage, entry: Entry, sent: Sent) -> Iterator[BinaryIO]:
-    """Give the bytes of an object as a file, which archives are read from: in memory if it is small."""
+    """Give an object as a file, which archives are read from: itself, where it is one."""
+    open_: Open | None = getattr(storage, "open", None)
+    with open_(entry.key) if open_ else _copied(storage, entry, sent) as file:
+        if file.seek(0, io.SEEK_END) != entry.size:
+            raise StorageError(f"{storage.location}/{entry.key}", "it changed while it was read.")
+        yield file
+    if open_:
+        sent(entry.size)
+
+
+@contextmanager
+def _copied(storage: Storage, entry: Entry, sent: Sent) -> Iterator[BinaryIO]:
+    """Copy an object: into memory if it is small."""
     what = f"{storage.location}/{entry.key}"
     try:
         with io.BytesIO() if entry.size <= _IN_MEMORY else tempfile.TemporaryFile(prefix="pypiprivate-") as file:
             for piece in storage.read(entry.key):
                 file.write(piece)
                 sent(len(piece))
-            if file.tell() != entry.size:
-                raise StorageError(what, "it changed while it was read.")
             yield file
     except OSError as error:
         reason = f"it is copied to a temporary directory to be adopted, and that failed: {error.strerror}."

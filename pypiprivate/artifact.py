@@ -226,7 +226,7 @@ def _sha256(file: BinaryIO, sent: Callable[[int], object]) -> str:
     """Leave the file at its end."""
     if isinstance(file, io.BytesIO):
         sent(file.seek(0, io.SEEK_END))
-        return hashlib.sha256(file.getbuffer()).hexdigest()
+        return hashlib.sha256(file.getvalue()).hexdigest()
     digest = hashlib.sha256()
     file.seek(0)
     while piece := file.read(PIECE):

@@ -49,6 +49,7 @@ def is_normalized(name: str) -> bool:
     return bool(_PROJECT.match(name))
 
 
+@lru_cache(maxsize=1 << 12)  # of one file it is asked several times
 def parse_filename(filename: str, project: str | None = None) -> Identity:
     """Parse the name of a wheel (binary distribution format) or an sdist (PEP 625, and the names from before it).
 

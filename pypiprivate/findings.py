@@ -10,8 +10,6 @@ from typing import TypeAlias, TypeVar
 
 T = TypeVar("T")
 
-#: Requests that may be in flight at once where thousands of objects are looked at.
-WORKERS = 32
 #: Is told how many projects were looked at, and how many there may be.
 Counted: TypeAlias = Callable[[int, int], object]
 

@@ -98,6 +98,9 @@ def streaming(workers: int = WORKERS) -> Iterator[Stream]:
 
     Its calls may be made from the results of another use of it, but must not wait for one.
     """
+    if workers == 1:
+        yield in_turn
+        return
     pool = ThreadPoolExecutor(workers)
 
     def streamed(calls: Iterable[Callable[[], T]], /) -> Iterator[T]:

@@ -28,6 +28,8 @@ _LOOKS = re.compile(
 _SERIAL = re.compile(rb'<meta name="pypiprivate:serial" content="([0-9]{1,18})">')
 #: Relative, or absolute to what an installer can fetch.
 _FETCHED = re.compile(r"(https?|file)://|[^:/?#]*([/?#]|\Z)", re.IGNORECASE)
+# Nothing that HTML takes for anything but text. To see that is cheaper than to look for each thing that might be.
+_PLAIN = re.compile(r"[\w./#=%:+!~ -]*\Z", re.ASCII)
 # Our serial stands in the head, before anything that a project could have written.
 _HEAD = 1024
 #: Comments on lines of their own, and blanks that are in no text: all of it would come with every page.
@@ -245,14 +247,17 @@ def _note(file: File, release: Release) -> str:
 
 
 def _anchor(file: File) -> str:
-    text = escape(file.filename)
-    python = f' data-requires-python="{escape(file.requires_python)}"' if file.requires_python is not None else ""
+    python = f' data-requires-python="{_quoted(file.requires_python)}"' if file.requires_python is not None else ""
     core_metadata = f' data-core-metadata="{_core_metadata(file.core_metadata)}"' if file.core_metadata is not False else ""
     # Never bare: pip's parser takes a bare attribute for none (PEP 592 allows both).
     yanked = f' data-yanked="{escape(file.yanked) if isinstance(file.yanked, str) else ""}"' if file.yanked is not False else ""
-    time = f' data-upload-time="{escape(file.upload_time)}"' if file.upload_time is not None else ""
-    url = escape(_inert(file.url) + _fragment(file.hashes))
-    return f'<a href="{url}"{python}{core_metadata}{yanked}{time} data-size="{file.size}">{text}</a>'
+    time = f' data-upload-time="{_quoted(file.upload_time)}"' if file.upload_time is not None else ""
+    url = _quoted(_inert(file.url) + _fragment(file.hashes))
+    return f'<a href="{url}"{python}{core_metadata}{yanked}{time} data-size="{file.size}">{_quoted(file.filename)}</a>'
+
+
+def _quoted(text: str) -> str:
+    return text if _PLAIN.match(text) else escape(text)
 
 
 def _inert(url: str) -> str:
@@ -270,5 +275,5 @@ def _fragment(hashes: Mapping[str, str]) -> str:
 
 def _core_metadata(core_metadata: Mapping[str, str] | bool) -> str:
     if isinstance(core_metadata, Mapping):
-        return escape(_fragment(core_metadata).removeprefix("#")) or "true"
+        return _quoted(_fragment(core_metadata)[1:]) or "true"
     return "true"

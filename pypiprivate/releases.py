@@ -41,8 +41,9 @@ class Release:
     @property
     def yanked(self) -> bool | str:
         """The reason, or True, where all its files are yanked (PEP 592)."""
-        marks = [file.yanked for file in self.files]
-        return next((mark for mark in marks if isinstance(mark, str)), True) if all(marks) else False
+        if not all(file.yanked for file in self.files):
+            return False
+        return next((file.yanked for file in self.files if isinstance(file.yanked, str)), True)
 
 
 def releases(record: Project) -> tuple[Release, ...]:

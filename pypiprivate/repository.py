@@ -23,13 +23,13 @@ from .artifact import Artifact
 from .checks import Check
 from .config import Settings
 from .errors import ConfigError, Unreadable, UnsupportedIndex
-from .findings import WORKERS, Counted, Depth, Report, silently
-from .index import Index, concurrently, streaming
+from .findings import Counted, Depth, Report, silently
+from .index import WORKERS, Gather, Index, concurrently, streaming
 from .model import Existing, Project
 from .publish import Receipt, preview, publish, utc_now
 from .releases import TOLD, Release, releases
 from .storage import Storage, open_storage
-from .storage.base import Passes, Progress, Sent, quietly
+from .storage.base import Passes, Progress, Sent, in_flight, quietly
 
 if TYPE_CHECKING:
     from packaging.metadata import RawMetadata
@@ -170,7 +170,7 @@ class Repository:
         if retention.older_than and self.projects():
             clocks.compare(self.storage, utc_now)
         edit = edits.prune(retention, utc_now())
-        with _in_the_end(unreadable) as told, streaming() as stream:
+        with _in_the_end(unreadable) as told, streaming(self._workers()) as stream:
             return amend.remove_from_each(
                 self.storage, projects, edit, unreadable=told, stream=stream, counted=progress, removing=removing
             )
@@ -187,7 +187,7 @@ class Repository:
         from . import amend, edits
 
         edit = edits.prune(retention, utc_now())
-        with _in_the_end(unreadable) as told, streaming() as stream:
+        with _in_the_end(unreadable) as told, streaming(self._workers()) as stream:
             return amend.preview_each(self.storage, projects, edit, unreadable=told, stream=stream, counted=progress)
 
     def promote(
@@ -232,11 +232,11 @@ class Repository:
         return browse.metadata(self.storage, project, release)
 
     def search(
-        self, text: str, *, workers: int = WORKERS, progress: Counted = silently, unreadable: Unreadable | None = None
+        self, text: str, *, workers: int | None = None, progress: Counted = silently, unreadable: Unreadable | None = None
     ) -> Iterator[Hit]:
         """Yield the projects whose name or summary contains *text*, as they are found: reads every project.
 
-        :param workers: how many are read at once.
+        :param workers: how many are read at once; None: as many as are worth it.
         :param progress: is told how many projects were read, and how many there are.
         :param unreadable: is told of records that cannot be understood; None: the first such error is raised in the end.
         :raises StorageError: one could not be read.
@@ -244,7 +244,7 @@ class Repository:
         from . import browse
 
         with _in_the_end(unreadable) as told:
-            yield from browse.search(self.storage, text, workers=workers, progress=progress, unreadable=told)
+            yield from browse.search(self.storage, text, workers=self._workers(workers), progress=progress, unreadable=told)
 
     def search_names(self, text: str) -> tuple[str, ...]:
         """Return the names that contain *text*, however its words are separated and written; reads one document.
@@ -281,35 +281,45 @@ class Repository:
         projects: Iterable[str] = (),
         *,
         depth: Depth = Depth.FILES,
-        workers: int = WORKERS,
+        workers: int | None = None,
         progress: Counted = silently,
         reading: Progress = quietly,
     ) -> Report:
         """Check every promise on what lies there.
 
         :param projects: names in any spelling; of none: all.
-        :param workers: how many requests may be in flight.
+        :param workers: how many requests may be in flight; None: as many as are worth it.
         :param progress: is told how many projects were looked at, and how many there may be.
         :param reading: is told of files whose bytes are read, from any thread.
         :raises PypiPrivateError: see :func:`pypiprivate.verify.verify`.
         """
         from . import verify
 
-        with streaming(workers) as stream:
+        with streaming(self._workers(workers, depth)) as stream:
             names = _normalized(projects)
             return verify.verify(self.storage, names, depth=depth, stream=stream, counted=progress, reading=reading)
 
     def repair(
-        self, projects: Iterable[str] = (), *, depth: Depth = Depth.FILES, workers: int = WORKERS, progress: Counted = silently
+        self,
+        projects: Iterable[str] = (),
+        *,
+        depth: Depth = Depth.FILES,
+        workers: int | None = None,
+        progress: Counted = silently,
     ) -> Repair:
         """Mend what :meth:`verify` finds and needs no human. Arguments and errors are the same."""
         from . import repair
 
-        with streaming(workers) as stream:
+        with streaming(self._workers(workers, depth)) as stream:
             return repair.repair(self.storage, _normalized(projects), depth=depth, stream=stream, counted=progress)
 
     def preview_repair(
-        self, projects: Iterable[str] = (), *, depth: Depth = Depth.FILES, workers: int = WORKERS, progress: Counted = silently
+        self,
+        projects: Iterable[str] = (),
+        *,
+        depth: Depth = Depth.FILES,
+        workers: int | None = None,
+        progress: Counted = silently,
     ) -> Repair:
         """Say what :meth:`repair` would do, and write nothing. Arguments and errors are the same."""
         from . import repair
@@ -320,7 +330,7 @@ class Repository:
         self,
         projects: Iterable[str] = (),
         *,
-        workers: int = WORKERS,
+        workers: int | None = None,
         progress: Counted = silently,
         removing: Progress = quietly,
         unreadable: Unreadable | None = None,
@@ -328,7 +338,7 @@ class Repository:
         """Remove the objects that no record has named for a day, and return what went.
 
         :param projects: names in any spelling; of none: all.
-        :param workers: how many requests may be in flight.
+        :param workers: how many requests may be in flight; None: as many as are worth it.
         :param progress: is told how many projects were looked at, and how many there may be.
         :param removing: is told of objects that are deleted, as of :meth:`remove`.
         :param unreadable: is told of projects that cannot be understood; None: the first such error is raised in the end.
@@ -336,7 +346,7 @@ class Repository:
         """
         from . import garbage
 
-        with _in_the_end(unreadable) as told, streaming(workers) as stream:
+        with _in_the_end(unreadable) as told, streaming(self._workers(workers)) as stream:
             names = _normalized(projects)
             collected = garbage.collect(self.storage, names, unreadable=told, stream=stream, counted=progress, removing=removing)
             return tuple(collected)
@@ -345,14 +355,14 @@ class Repository:
         self,
         projects: Iterable[str] = (),
         *,
-        workers: int = WORKERS,
+        workers: int | None = None,
         progress: Counted = silently,
         unreadable: Unreadable | None = None,
     ) -> tuple[Garbage, ...]:
         """Say what :meth:`collect_garbage` would remove, and write nothing. Arguments and errors are the same."""
         from . import garbage
 
-        with _in_the_end(unreadable) as told, streaming(workers) as stream:
+        with _in_the_end(unreadable) as told, streaming(self._workers(workers)) as stream:
             found = garbage.find(self.storage, _normalized(projects), unreadable=told, stream=stream, counted=progress)
             return tuple(found)
 
@@ -360,14 +370,14 @@ class Repository:
         self,
         *,
         most: int = TOLD,
-        workers: int = WORKERS,
+        workers: int | None = None,
         progress: Counted = silently,
         unreadable: Unreadable | None = None,
     ) -> News:
         """Bring the page and the feed of the newest releases up to the records; reads every project.
 
         :param most: number of releases that are told of.
-        :param workers: how many requests may be in flight.
+        :param workers: how many requests may be in flight; None: as many as are worth it.
         :param progress: is told how many projects were read, and how many there are.
         :param unreadable: is told of records that cannot be understood; None: the first such error is raised in the end.
         :raises PypiPrivateError: see :func:`pypiprivate.news.renew`.
@@ -375,14 +385,14 @@ class Repository:
         from . import news
 
         url = self.settings.index_url
-        with _in_the_end(unreadable) as told, streaming(workers) as stream:
+        with _in_the_end(unreadable) as told, streaming(self._workers(workers)) as stream:
             return news.renew(self.storage, most=most, index_url=url, stream=stream, counted=progress, unreadable=told)
 
     def preview_news(
         self,
         *,
         most: int = TOLD,
-        workers: int = WORKERS,
+        workers: int | None = None,
         progress: Counted = silently,
         unreadable: Unreadable | None = None,
     ) -> News:
@@ -390,8 +400,11 @@ class Repository:
         from . import news
 
         url = self.settings.index_url
-        with _in_the_end(unreadable) as told, streaming(workers) as stream:
+        with _in_the_end(unreadable) as told, streaming(self._workers(workers)) as stream:
             return news.preview(self.storage, most=most, index_url=url, stream=stream, counted=progress, unreadable=told)
+
+    def _workers(self, wanted: int | None = None, depth: Depth = Depth.FILES) -> int:
+        return wanted or (_hashers(self.storage) if depth is Depth.BYTES else in_flight(self.storage))
 
     def survey(self, projects: Iterable[str] = ()) -> Survey:
         """Look for files of an older index that lie in this repository, as ``PROJECT/FILENAME``; for :meth:`take_over`.
@@ -401,7 +414,7 @@ class Repository:
         """
         from . import survey
 
-        return survey.survey(self.storage, _normalized(projects))
+        return survey.survey(self.storage, _normalized(projects), gather=_gathering(self.storage))
 
     def survey_place(
         self, origin: Storage, projects: Iterable[str] = (), *, layout: Layout | None = None, files: Storage | None = None
@@ -416,7 +429,8 @@ class Repository:
         """
         from . import survey
 
-        return survey.survey_place(origin, _normalized(projects), layout=layout, files=files)
+        gather = _gathering(origin, files or origin)
+        return survey.survey_place(origin, _normalized(projects), layout=layout, files=files, gather=gather)
 
     def take_over(
         self,
@@ -435,13 +449,15 @@ class Repository:
         """
         from . import takeover
 
-        return takeover.take(found, self.storage, read=read, sent=sent, progress=progress)
+        gather = _gathering(self.storage, *(candidate.origin for candidate in found.copies))
+        return takeover.take(found, self.storage, read=read, sent=sent, progress=progress, gather=gather)
 
     def preview_takeover(self, found: Survey, *, read: Reader = artifact.skim_published, sent: Sent = lambda _: None) -> Adoption:
         """Say what :meth:`take_over` would do, and write nothing. Arguments, results and errors are the same."""
         from . import takeover
 
-        return takeover.preview(found, self.storage, read=read, sent=sent)
+        gather = _gathering(self.storage, *(candidate.origin for candidate in found.copies))
+        return takeover.preview(found, self.storage, read=read, sent=sent, gather=gather)
 
     def _read(self, paths: Iterable[Path | str], reading: Progress) -> list[Artifact]:
         if isinstance(paths, str):  # which is iterable, too
@@ -470,6 +486,16 @@ def _read_one(path: Path, reading: Progress) -> Artifact:
     read = artifact.read(path, sent=passes)
     passes.complete(size)
     return read
+
+
+def _hashers(*storages: Storage) -> int:
+    """To hash takes a processor, and leaves the others to other threads."""
+    return max(os.cpu_count() or 1, *map(in_flight, storages))
+
+
+def _gathering(*storages: Storage) -> Gather:
+    """What is read is taken apart, too, so that more at once would only wait for each other."""
+    return partial(concurrently, workers=min(WORKERS, _hashers(*storages)))
 
 
 @contextmanager

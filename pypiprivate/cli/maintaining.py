@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import progress
 from ..errors import UnsupportedIndex
-from ..findings import WORKERS, Depth, Finding, Kind, Report
+from ..findings import Depth, Finding, Kind, Report
 from ..releases import TOLD
 from ..wording import size_of
 from .options import Command, UsageError, add_dry_run, add_json, add_yes, repository_of, watched
@@ -32,9 +32,7 @@ _MOST_NEWS = 10_000
 
 def _add_names(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("projects", metavar="NAME", nargs="*", help="only these projects (default: the whole index)")
-    parser.add_argument(
-        "--workers", metavar="N", type=int, default=WORKERS, help=f"requests that may be in flight (default: {WORKERS})"
-    )
+    parser.add_argument("--workers", metavar="N", type=int, help="requests that may be in flight (default: 32; in a directory 1)")
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
@@ -90,10 +88,11 @@ def _names(arguments: argparse.Namespace) -> list[str]:
     return [project_of(name) for name in arguments.projects]
 
 
-def _workers(arguments: argparse.Namespace) -> int:
-    if not 1 <= arguments.workers <= _MOST_WORKERS:
+def _workers(arguments: argparse.Namespace) -> int | None:
+    wanted: int | None = arguments.workers
+    if wanted is not None and not 1 <= wanted <= _MOST_WORKERS:
         raise UsageError(f"--workers takes a number from 1 to {_MOST_WORKERS}.")
-    return int(arguments.workers)
+    return wanted
 
 
 def _by_kind(findings: Iterable[Finding], *, most: int | None) -> Iterator[str]:
@@ -221,11 +220,12 @@ def _none_due(arguments: argparse.Namespace, repository: Repository) -> str:
     from ..garbage import GRACE, find
     from ..index import streaming
     from ..publish import utc_now
+    from ..storage.base import in_flight
 
     # The store's clock, which says how old an object is, may be ahead of ours: hence twice.
     later = utc_now() + 2 * GRACE
     counting = progress.counted_on(watched(arguments), "looking at projects for what is not due yet")
-    with streaming(_workers(arguments)) as stream, counting as counted:
+    with streaming(_workers(arguments) or in_flight(repository.storage)) as stream, counting as counted:
         # What cannot be understood was told of when it was looked for what is due.
         look = partial(find, clock=lambda: later, unreadable=lambda _: None)
         found = look(repository.storage, _names(arguments), stream=stream, counted=counted)

@@ -7,11 +7,12 @@ proven "there is no such key" is None. A key is a relative ``/``-separated name 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from ..checks import Check
 
@@ -21,6 +22,9 @@ MUTABLE = "max-age=0, must-revalidate"
 IMMUTABLE = "max-age=31536000, immutable"
 #: Content-Type of artifacts and sidecars; never a Content-Encoding, which clients would undo before hashing.
 OCTETS = "application/octet-stream"
+
+#: Requests that may be in flight at once where thousands of objects are looked at.
+IN_FLIGHT = 32
 
 #: Called with the number of bytes sent since the last call, from any thread.
 Sent = Callable[[int], None]
@@ -204,6 +208,16 @@ class Naming(Protocol):
         """
 
 
+class Opening(Protocol):
+    """What a storage may offer beside :class:`Storage` whose objects are files already."""
+
+    def open(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """Give what lies under *key* as a file, to read anywhere in it.
+
+        :raises StorageError: it is not there, could not be read, or changed before it was closed.
+        """
+
+
 class Slashing(Protocol):
     """What a storage may offer beside :class:`Storage`: keys that are a directory's own, with the slash at its end.
 
@@ -213,6 +227,20 @@ class Slashing(Protocol):
     @property
     def slash_pages(self) -> str | None:
         """What is to lie there: ``html``, ``json``, ``off``; empty: what the records say; None: here is no place for them."""
+
+
+class Prompt(Protocol):
+    """What a storage that answers at once may say beside :class:`Storage`."""
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are worth having under way at once."""
+
+
+def in_flight(storage: Storage) -> int:
+    """Return how many requests to have under way at once where thousands of objects are looked at."""
+    said: int = getattr(storage, "in_flight", IN_FLIGHT)
+    return said
 
 
 def slash_pages(storage: Storage) -> str | None:

@@ -311,6 +311,15 @@ class StorageContract:
         assert create({"spam/a": b"two", "spam/b": b"two", "spam/c": b"two"}) == {"spam/a", "spam/b"}
         assert [_body(storage, f"spam/{name}") for name in "abc"] == [b"one", b"one", b"two"]
 
+    def test_what_is_opened_can_be_read_anywhere(self, storage: Storage) -> None:
+        open_, sha256 = _offered(storage, "open"), hashlib.sha256(b"bytes").hexdigest()
+        storage.store("spam/3/a", b"bytes", sha256=sha256)
+        with open_("spam/3/a") as file:
+            assert file.seek(0, 2) == 5
+            assert (file.seek(1), file.read(2), file.read()) == (1, b"yt", b"es")
+        with pytest.raises(StorageError), open_("spam/3/b"):
+            pass
+
     def test_of_many_who_create_the_same_one_wins(self, storage: Storage) -> None:
         create = _offered(storage, "create")
         start, bodies = Barrier(self.writers), [secrets.token_bytes(16) for _ in range(self.writers)]
