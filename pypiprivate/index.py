@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from operator import ge, gt
 from typing import Protocol, TypeAlias, TypeVar
 from urllib.parse import unquote
@@ -555,7 +555,11 @@ def kept(storage: Storage, documents: Sequence[Document[Record]]) -> Sequence[Do
 
 
 def _project(name: str, stored: Stored | None) -> Project:
-    return simple.project_from_json(stored.body, name) if stored else Project(name)
+    return _read_once(stored.body, name) if stored else Project(name)
+
+
+#: A look and the change that follows it read the same bytes, and of thousands of files that takes longer than a request.
+_read_once = lru_cache(maxsize=4)(simple.project_from_json)
 
 
 def _root(stored: Stored | None) -> ProjectList:

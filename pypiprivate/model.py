@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import count
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
@@ -332,10 +333,17 @@ class Project:
 
     def _twins(self, new: File) -> tuple[File, ...]:
         """Files of the same identity. An adopted index may hold several spellings of one."""
-        version, wanted = self.version_of(new.filename), self._identify(new)
-        # All of a name is dear to parse; what is of another version is another file.
-        same = [file for file in self.held_files if self.version_of(file.filename) == version]
-        return tuple(file for file in same if self._identify(file) == wanted)
+        wanted = self._identify(new)
+        # All of a name is dear to parse, and what is of another version is another file.
+        return tuple(file for file in self._of_version[self.version_of(new.filename)] if self._identify(file) == wanted)
+
+    @cached_property
+    def _of_version(self) -> Mapping[Version | None, Sequence[File]]:
+        """Its files by version: of thousands, each edit asks several times for those of one."""
+        found = defaultdict[Version | None, list[File]](list)
+        for file in self.held_files:
+            found[self.version_of(file.filename)].append(file)
+        return found
 
     def _identify(self, file: File | Deleted) -> Identity | str:
         return _identity(file.filename, self.name)
