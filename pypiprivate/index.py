@@ -134,6 +134,10 @@ class Index:
         self._sleep = sleep
         # What a look read and no write has used yet. The loop's first try need not read it again, for its write is conditional.
         self._seen: dict[str, Stored | None] = {}
+        # A look and the change that follows it read the same bytes, and of thousands of files that takes longer than a request.
+        self._project = lru_cache(maxsize=4)(_project)
+        # Pages that were made before they were asked for.
+        self._made: dict[str, tuple[object, bytes]] = {}
         self._findings: dict[str, adopt.Findings] = {}
         self._warned: set[str] = set()
         self._root: ProjectList | None = None
@@ -168,7 +172,7 @@ class Index:
 
     def project(self, name: str) -> Project:
         """Read a project's record now; one of serial 0 where there is none."""
-        return _project(name, self.storage.get(simple.record_key(name)))
+        return self._project(name, self.storage.get(simple.record_key(name)))
 
     def read(self, name: str) -> Project:
         """Do the same, and read its page with it: the first change of either looks no second time.
@@ -177,7 +181,7 @@ class Index:
         """
         self._read(self._keys(name))
         record, page = self._keys(name)[:2]
-        return self._not_older(record, self._seen[record], self._seen[page], partial(_project, name))
+        return self._not_older(record, self._seen[record], self._seen[page], partial(self._project, name))
 
     def probe(self) -> None:
         """Make sure that the store honours conditional writes, unless a record says that it was seen to. Comes before any write.
@@ -206,7 +210,7 @@ class Index:
 
     def _looked(self, name: str) -> Project:
         record, page = simple.record_key(name), self._seen[simple.page_key(name)]
-        project = self._not_older(record, self._seen[record], page, partial(_project, name))
+        project = self._not_older(record, self._seen[record], page, partial(self._project, name))
         if project.serial and (page is None or documents.serial_of(page.body) is not None):
             return project
         # Nothing of ours yet, or an older tool was here since: what it left counts from the start.
@@ -263,11 +267,16 @@ class Index:
 
         return self._swap(
             simple.record_key(name),
-            load=partial(_project, name),
+            load=partial(self._project, name),
             edit=edited,
             dump=simple.project_to_json,
             content_type=simple.JSON_TYPE,
+            meanwhile=self._make_page,
         )
+
+    def _make_page(self, project: Project) -> None:
+        """While the record is under way: a page of thousands of files takes longer to make than a request."""
+        self._made[simple.page_key(project.name)] = project, pages.project_to_html(project)
 
     def settle(self, name: str) -> None:
         """Write down what a look found of an older index, before anything new is stored beside it."""
@@ -436,10 +445,14 @@ class Index:
             return -1 if found is None else found, stored.body if stored else b""
 
         def edit(page: tuple[int, bytes]) -> tuple[int, bytes]:
-            return page if is_right(page[0], record.serial) else (record.serial, document.dump(record))
+            return page if is_right(page[0], record.serial) else (record.serial, self._dump(document, record))
 
         self._swap(document.key, load=load, edit=edit, dump=lambda page: page[1], content_type=document.content_type)
         return record
+
+    def _dump(self, document: Document[Record], record: Record) -> bytes:
+        made = self._made.pop(document.key, None)
+        return made[1] if made and made[0] is record else document.dump(record)
 
     def finish(self, projects: Sequence[Project]) -> tuple[Project, ...]:
         """Bring pages and root up to these records, all that a command does after its commit; return the records."""
@@ -523,6 +536,7 @@ class Index:
         edit: Callable[[T], T],
         dump: Callable[[T], bytes],
         content_type: str,
+        meanwhile: Callable[[T], None] | None = None,
     ) -> T:
         for pause in _pauses():
             stored = self._look_up(key)
@@ -532,7 +546,11 @@ class Index:
                 return before
             self.probe()
             try:
-                self.storage.swap(key, dump(after), replacing=stored, content_type=content_type)
+                swap = partial(self.storage.swap, key, dump(after), replacing=stored, content_type=content_type)
+                if meanwhile:
+                    self.gather([swap, partial(meanwhile, after)])
+                else:
+                    swap()
             except Conflict:
                 log.debug("%s changed since it was read; looking again", key)
                 self._sleep(pause)
@@ -555,11 +573,7 @@ def kept(storage: Storage, documents: Sequence[Document[Record]]) -> Sequence[Do
 
 
 def _project(name: str, stored: Stored | None) -> Project:
-    return _read_once(stored.body, name) if stored else Project(name)
-
-
-#: A look and the change that follows it read the same bytes, and of thousands of files that takes longer than a request.
-_read_once = lru_cache(maxsize=4)(simple.project_from_json)
+    return simple.project_from_json(stored.body, name) if stored else Project(name)
 
 
 def _root(stored: Stored | None) -> ProjectList:

@@ -224,10 +224,9 @@ class Project:
 
         :raises PublishRefused: see :meth:`judge`.
         """
-        outcome = self.judge(new, existing)
-        if outcome in (Outcome.PRESENT, Outcome.KEPT) or new in self.files:
+        outcome, twins = self.judge(new, existing), self._twins(new)
+        if outcome in (Outcome.PRESENT, Outcome.KEPT) or new in twins:
             return self
-        twins = self._twins(new)
         return replace(
             self,
             files=(*(file for file in self.files if file not in twins), new),
@@ -342,7 +341,7 @@ class Project:
         """Its files by version: of thousands, each edit asks several times for those of one."""
         found = defaultdict[Version | None, list[File]](list)
         for file in self.held_files:
-            found[self.version_of(file.filename)].append(file)
+            found[version_in(file.filename, self.name)].append(file)
         return found
 
     def _identify(self, file: File | Deleted) -> Identity | str:

@@ -239,7 +239,8 @@ class _Command:
                 continue
             outcome = project.judge(file, self.existing)
             project = project.add(file, self.existing)
-            entries.append(_Entry(artifact, project.held(file), outcome))
+            is_new = outcome in (Outcome.PUBLISHED, Outcome.REPLACED)
+            entries.append(_Entry(artifact, file if is_new else project.held(file), outcome))
         return _Plan(project, tuple(entries))
 
     def _came_and_went(self, project: Project, artifact: Offer) -> str | None:
@@ -247,8 +248,9 @@ class _Command:
 
         It stays deleted: whoever deleted it came after us.
         """
-        is_held = any(file.sha256 == artifact.sha256 for file in project.held_files)
-        if is_held or Deleted(artifact.filename, artifact.sha256) not in project.deleted:
+        if Deleted(artifact.filename, artifact.sha256) not in project.deleted:
+            return None
+        if any(file.sha256 == artifact.sha256 for file in project.held_files):
             return None
         ours = (used.key for used in project.used if (project.name, used.key) in self.tried)
         return next((key for key in ours if key.endswith(f"/{artifact.filename}")), None)

@@ -176,15 +176,18 @@ def _meta(record: Project | ProjectList) -> dict[str, Any]:
 
 
 def _file_to_json(file: File) -> dict[str, Any]:
-    optional = {
-        "upload-time": file.upload_time,
-        "requires-python": file.requires_python,
-        "core-metadata": dict(file.core_metadata) if isinstance(file.core_metadata, Mapping) else file.core_metadata,
-        "yanked": file.yanked,
-        "_readme": file.readme,
-    }
-    required = {"filename": file.filename, "url": file.url, "hashes": dict(file.hashes), "size": file.size}
-    return {**file.extra, **required, **{key: value for key, value in optional.items() if value not in (None, False)}}
+    item = {**file.extra, "filename": file.filename, "url": file.url, "hashes": dict(file.hashes), "size": file.size}
+    if file.upload_time is not None:
+        item["upload-time"] = file.upload_time
+    if file.requires_python is not None:
+        item["requires-python"] = file.requires_python
+    if file.core_metadata is not False:
+        item["core-metadata"] = dict(file.core_metadata) if isinstance(file.core_metadata, Mapping) else file.core_metadata
+    if file.yanked is not False:
+        item["yanked"] = file.yanked
+    if file.readme:
+        item["_readme"] = True
+    return item
 
 
 def _file_from_json(reader: _Reader, item: dict[str, Any]) -> File:
@@ -256,12 +259,13 @@ class _Reader:
         return form
 
     def required(self, document: dict[str, Any], key: str, kind: type) -> Any:
+        # What JSON is read as is of these types, and not of others that inherit from them; a bool is no int.
         value = document.pop(key, None)
-        return value if isinstance(value, kind) and not isinstance(value, bool) else self.refuse_kind(key)
+        return value if type(value) is kind else self.refuse_kind(key)
 
     def optional(self, document: dict[str, Any], key: str, kind: type) -> Any:
         value = document.pop(key, None)
-        return value if value is None or (isinstance(value, kind) and not isinstance(value, bool)) else self.refuse_kind(key)
+        return value if value is None or type(value) is kind else self.refuse_kind(key)
 
     def text(self, document: dict[str, Any], key: str) -> str:
         value = document.pop(key, None)
