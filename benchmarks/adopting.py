@@ -1,7 +1,8 @@
 """What ``adopt`` costs beside listing and hashing alone, and beside that and durable writing; and how much memory it takes.
 
 ``python benchmarks/adopting.py [PROJECTS] [FILES] [BYTES] [ROUNDS] [s3]``: an older index of so many projects with so many wheels
-each, in a directory or on SeaweedFS; each wheel has about so many bytes. Each measurement is a process of its own, in rounds:
+each, in a directory or on SeaweedFS; each wheel has about so many bytes, unless told otherwise about as many as a file of the
+public index has on average. Nothing of a directory is in memory before. Each measurement is a process of its own, in rounds:
 
 ``hash``   lists all files, reads each and hashes it, in threads. It writes nothing.
 ``floor``  does the same, and writes as many bytes durably as an adoption leaves behind, in as many objects (a sidecar for each
@@ -200,4 +201,4 @@ if __name__ == "__main__":
         run(*sys.argv[2:5])
     else:
         numbers = [int(argument) for argument in sys.argv[1:] if argument.isdigit()]
-        main(*(numbers + [1000, 10, 200_000, 3][len(numbers) :]), on_s3="s3" in sys.argv)
+        main(*(numbers + [100, 10, 1_500_000, 3][len(numbers) :]), on_s3="s3" in sys.argv)
