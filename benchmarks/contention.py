@@ -68,19 +68,25 @@ class Clock:
         self._hub.switch()
 
     def gather(self, calls: Sequence[Callable[[], T]], /) -> list[T]:
-        """Run calls at once, each a task, and return their results in order when the last one has ended."""
+        """Run calls at once, each a task, and return their results in order when the last one has ended, or raise an error."""
         results: dict[int, T] = {}
+        errors: dict[int, Exception] = {}
         waiting = greenlet.getcurrent()
 
         def run(number: int, call: Callable[[], T]) -> None:
-            results[number] = call()
-            if len(results) == len(calls):
+            try:
+                results[number] = call()
+            except Exception as error:
+                errors[number] = error
+            if len(results) + len(errors) == len(calls):
                 self._wake(waiting, self.now)
 
         for number, call in enumerate(calls):
             self.start(partial(run, number, call))
         if calls:
             self._hub.switch()
+        for error in errors.values():
+            raise error
         return [results[number] for number in range(len(calls))]
 
     def _wake(self, task: greenlet, at: float) -> None:

@@ -27,7 +27,7 @@ from .storage.base import OCTETS, Entry, Sent, Storage, slash_pages
 #: Reads a file that is offered already: :func:`.artifact.skim_published`, or :func:`.artifact.examine_published`.
 Reader: TypeAlias = Callable[[BinaryIO, str, str], Artifact]
 
-#: :meth:`.Creating.create` and :meth:`.Opening.open`, which not every storage has; and what runs calls.
+#: :meth:`.Creating.create` and :meth:`.Opening.open_file`, which not every storage has; and what runs calls.
 Create: TypeAlias = Callable[[Mapping[str, bytes]], Collection[str]]
 Open: TypeAlias = Callable[[str], AbstractContextManager[BinaryIO]]
 Gather: TypeAlias = Callable[[Sequence[Callable[[], bool]]], list[bool]]
@@ -191,7 +191,7 @@ def _not_ours(filename: str, project: str) -> str | None:
 @contextmanager
 def _fetched(storage: Storage, entry: Entry, sent: Sent) -> Iterator[BinaryIO]:
     """Give an object as a file, which archives are read from: itself, where it is one."""
-    open_: Open | None = getattr(storage, "open", None)
+    open_: Open | None = getattr(storage, "open_file", None)
     with open_(entry.key) if open_ else _copied(storage, entry, sent) as file:
         if file.seek(0, io.SEEK_END) != entry.size:
             raise StorageError(f"{storage.location}/{entry.key}", "it changed while it was read.")

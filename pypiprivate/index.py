@@ -30,7 +30,7 @@ from .errors import Conflict, Contended, StorageError, UnsupportedIndex
 from .filenames import is_normalized
 from .model import Project, ProjectList
 from .probe import probe, probe_slash
-from .storage.base import Headers, Storage, Stored, slash_pages
+from .storage.base import Headers, Storage, Stored, in_flight, slash_pages
 
 log = logging.getLogger(__name__)
 
@@ -275,7 +275,7 @@ class Index:
         )
 
     def _make_page(self, project: Project) -> None:
-        """While the record is under way: a page of thousands of files takes longer to make than a request."""
+        """While the record is under way: to make a page of thousands of files takes longer. Not while a disk is locked."""
         self._made[simple.page_key(project.name)] = project, pages.project_to_html(project)
 
     def settle(self, name: str) -> None:
@@ -547,7 +547,7 @@ class Index:
             self.probe()
             try:
                 swap = partial(self.storage.swap, key, dump(after), replacing=stored, content_type=content_type)
-                if meanwhile:
+                if meanwhile and in_flight(self.storage) > 1:
                     self.gather([swap, partial(meanwhile, after)])
                 else:
                     swap()

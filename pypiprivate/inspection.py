@@ -161,8 +161,9 @@ def of_file(storage: Storage, project: str, file: File, depth: Depth, reading: P
     if file.readme:
         yield from _of_readme(readme_of(key), storage)
     if found and found.size == file.size and depth is Depth.BYTES:
-        sent = reading(file.filename, found.size)
+        sent = Passes(reading(file.filename, found.size), times=1)
         yield from _of_bytes(storage, project, file, Entry(key, found.size, found.modified), sidecar, sent=sent)
+        sent.complete(found.size)  # what went away, or could not be read as what it says, was told of in part
 
 
 def key_of(project: str, file: File) -> str | None:

@@ -205,7 +205,8 @@ def _row(release: Release, *, is_open: bool) -> str:
 
 def _files(release: Release, *, is_open: bool) -> str:
     """Return the list of files, folded up if they are many."""
-    listed = "".join([f"<p>{_anchor(file)}{_note(file, release)}\n" for file in release.files])
+    # The script takes for said of all files what stands in the first line of a row.
+    listed = "\n" + "".join([f"<p>{_anchor(file)}{_note(file, release)}\n" for file in release.files])
     if len(release.files) <= _FEW:
         return listed
     return f"<details{' open' if is_open else ''}><summary>{_kinds(release)}</summary>{listed}</details>\n"

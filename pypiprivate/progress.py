@@ -124,6 +124,8 @@ class Display:
         self._end(task)  # not what failed
 
     def _parts(self, doing: str, total: int, measure: Measure) -> Sent:
+        if not total:  # of which nobody would hear the end
+            return lambda _: None
         task = self._begin(doing, total, measure)
 
         def sent(count: int) -> None:
@@ -179,7 +181,9 @@ def counted_on(stream: TextIO | None, doing: str, *, patience: float = PATIENCE)
 @contextmanager
 def waiting_on(stream: TextIO | None, doing: str, *, patience: float = PATIENCE) -> Iterator[Callable[[], object]]:
     """Give :meth:`Display.waiting` of a display of its own."""
-    with _display(stream, patience) as display, display.waiting(doing) as told:
+    # Most often there is nothing to tell, and to be able to draw takes longer than to ask.
+    telling = _told(Lines(stream, patience)) if stream else nullcontext(Display())
+    with telling as display, display.waiting(doing) as told:
         yield told
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -53,6 +54,15 @@ def logged_by(handler: logging.Handler) -> Iterator[None]:
     finally:
         ours.handlers, ours.propagate = others, propagate
         ours.setLevel(level)
+
+
+class OnStandardError(logging.Handler):
+    """Writes to what standard error is at the moment: while a display draws there, lines come above it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record."""
+        with suppress(OSError, ValueError):  # nobody reads it any more
+            print(self.format(record), file=sys.stderr, flush=True)  # noqa: T201  to the terminal, as it is meant
 
 
 class OneLine(logging.Formatter):

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -291,6 +291,10 @@ def test_a_search_shows_what_matches_and_says_how_many(browser: Browser, site: s
         seen.page.keyboard.press("Escape")
         assert seen.rows() == everything
         assert seen.said() == "7 of 7"
+        # What is said of a file is not said of the others.
+        seen.page.keyboard.type("tar.gz")
+        assert (seen.files(), seen.said()) == (["demo-1.10.tar.gz"], "1 of 7")
+        seen.page.keyboard.press("Escape")
         # What is said of the release, and what is said of the file.
         seen.page.keyboard.type("1.10 cp312 wheels")
         assert seen.rows() == ["1.10"]
@@ -332,6 +336,15 @@ def test_version_date_and_python_are_made_columns_of(browser: Browser, site: str
         ]
     with opened(browser, f"{site}other/", asks=set(), **WHO) as seen:
         assert seen.page.locator("tbody tr th").all_text_contents() == ["1.0"]
+
+
+def test_a_release_is_as_old_as_its_first_file(browser: Browser, tmp_path: Path) -> None:
+    project = released(PAIR, 2)
+    sdist, wheel = project.files
+    files = (replace(sdist, upload_time="2026-05-01T00:00:00Z"), replace(wheel, upload_time="2020-02-03T00:00:00Z"))
+    page = write_page(tmp_path / "simple", replace(project, files=files))
+    with opened(browser, page.as_uri(), asks=set()) as seen:
+        assert seen.page.locator("tbody td").first.text_content() == "2020-02-03"
 
 
 def in_kilobytes(size: int) -> str:

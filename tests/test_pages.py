@@ -51,10 +51,12 @@ GOLDEN_PAGE = """\
 <table>
 <thead><tr><th>Version<th>Released<th>Python<th>Size<th>Files
 <tbody>
-<tr><th><td><td><td><td><p><a href="0f0f/demo-1.0%2Bacme.1.tar.gz#sha256={a}" data-upload-time="2026-11-22T12:00:00.123456Z" \
+<tr><th><td><td><td><td>
+<p><a href="0f0f/demo-1.0%2Bacme.1.tar.gz#sha256={a}" data-upload-time="2026-11-22T12:00:00.123456Z" \
 data-size="1234">demo-1.0+acme.1.tar.gz</a>
 <tr><th>1.0 <small>yanked: broken on &quot;Windows&quot; &amp; &lt;elsewhere&gt;</small>\
-<td><td><td><td><p><a href="1e1e/demo-1.0-py3-none-any.whl#sha256={b}" \
+<td><td><td><td>
+<p><a href="1e1e/demo-1.0-py3-none-any.whl#sha256={b}" \
 data-requires-python="&gt;=3.8,&lt;4" data-core-metadata="sha256={c}" \
 data-yanked="broken on &quot;Windows&quot; &amp; &lt;elsewhere&gt;" data-upload-time="2026-11-22T12:00:00.123456Z" \
 data-size="5678">\

@@ -88,6 +88,17 @@ def test_what_is_done_before_anybody_wonders_is_not_told_of(clock: Clock) -> Non
     assert stream.getvalue() == ""
 
 
+def test_of_what_has_no_bytes_nothing_is_said_and_what_is_waited_for_is(clock: Clock) -> None:
+    stream = io.StringIO()
+    lines = Lines(stream, clock=clock)
+    with lines.display.waiting("adopting"):
+        lines.display.files("{}")("reading", 0)(0)
+        clock.now += PATIENCE + 1
+        lines.tick()
+    assert "adopting" in stream.getvalue()
+    assert "reading" not in stream.getvalue()
+
+
 def test_what_stands_still_is_told_of_too_and_without_a_guess(clock: Clock) -> None:
     stream = io.StringIO()
     lines = Lines(stream, clock=clock)

@@ -390,7 +390,7 @@ def test_what_a_crash_left_long_ago_is_swept_up(base: Path) -> None:
 def test_a_file_that_changes_while_it_is_open_is_an_error(base: Path, storage: LocalStorage, size: int) -> None:
     (base / "spam").mkdir(parents=True)
     (base / "spam/a").write_bytes(bytes(size))
-    opened = storage.open("spam/a")
+    opened = storage.open_file("spam/a")
     assert len(opened.__enter__().read()) == size
     os.truncate(base / "spam/a", 5)
     with pytest.raises(StorageError, match="spam/a: it changed while it was read"):

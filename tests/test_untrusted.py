@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -137,10 +138,11 @@ class Page(HTMLParser):
         """Nothing but our own tags, with our own attributes."""
         count = Counter(tag for tag, _ in self.tags)
         assert count.keys() <= _ATTRIBUTES.keys()
-        assert {tag: count[tag] for tag in ("meta", "a", "li", "style", "script", "input", "form", "iframe")} == {
+        # A project is an item of the list; a file a paragraph of its release.
+        assert {before for (before, _), (tag, _) in pairwise(self.tags) if tag == "a"} <= {"li", "p"}
+        assert {tag: count[tag] for tag in ("meta", "a", "style", "script", "input", "form", "iframe")} == {
             "meta": metas,
             "a": anchors,
-            "li": anchors,
             "style": 1,
             "script": 1,
             "input": 1,

@@ -26,12 +26,12 @@ const items = [...all("a")].map((link) => {
   if (size) {
     const [version, time, python, total] = row.cells;
     version.textContent ||= link.text.split("-")[1].replace(/.tar.gz$|.zip$/, "");
-    time.textContent ||= uploadTime?.slice(0, 10);
+    time.textContent = [time.textContent, uploadTime?.slice(0, 10)].filter(Boolean).sort()[0];
     python.textContent ||= requiresPython;
     total.textContent = sizeOf(row.size = (row.size || 0) + +size);
     link.after(sizeOf(size));
   }
-  return { item, row, text: (row.textContent.split("\n")[0] + item.textContent).toLowerCase() };
+  return { item, row, text: `${row.textContent.split("\n")[0]} ${item.textContent}`.toLowerCase() };
 });
 
 box.parentNode.hidden = !items[0];

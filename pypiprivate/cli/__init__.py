@@ -109,7 +109,7 @@ def _log_to_stderr(verbosity: int) -> None:
     from .. import surface
 
     levels = {-1: logging.WARNING, 0: logging.WARNING, 1: logging.INFO}
-    handler = logging.StreamHandler()
+    handler = surface.OnStandardError()
     handler.setFormatter(surface.OneLine("%(levelname)s: %(message)s"))
     logger = logging.getLogger("pypiprivate")
     logger.handlers = [handler]

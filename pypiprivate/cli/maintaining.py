@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..repair import Repair
     from ..repository import Repository
 
+_WORKERS = "requests that may be in flight (default: 32; in a directory 1, or to read all bytes one for each processor)"
 #: Findings of one kind that are shown without --verbose.
 _SHOWN = 20
 #: What a request takes of a process, so that more at once only wait for each other.
@@ -32,7 +33,7 @@ _MOST_NEWS = 10_000
 
 def _add_names(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("projects", metavar="NAME", nargs="*", help="only these projects (default: the whole index)")
-    parser.add_argument("--workers", metavar="N", type=int, help="requests that may be in flight (default: 32; in a directory 1)")
+    parser.add_argument("--workers", metavar="N", type=int, help=_WORKERS)
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:

@@ -46,10 +46,8 @@ def _way(client: Client) -> Iterator[Check]:
         arrival = client.ask(client.address.url, anonymous=True)
     except Unanswered as error:
         yield failure("reachable", error)
-        return
-    reachable = _reachable(arrival)
-    yield reachable
-    if reachable.verdict is not Verdict.FAIL:
+    else:
+        yield _reachable(arrival)  # who asks goes no further if it failed
         yield _transport(client)
         yield tried("credentials", partial(_credentials, client, arrival))
 

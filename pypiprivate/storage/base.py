@@ -211,7 +211,7 @@ class Naming(Protocol):
 class Opening(Protocol):
     """What a storage may offer beside :class:`Storage` whose objects are files already."""
 
-    def open(self, key: str) -> AbstractContextManager[BinaryIO]:
+    def open_file(self, key: str) -> AbstractContextManager[BinaryIO]:
         """Give what lies under *key* as a file, to read anywhere in it.
 
         :raises StorageError: it is not there, could not be read, or changed before it was closed.

@@ -312,7 +312,7 @@ class StorageContract:
         assert [_body(storage, f"spam/{name}") for name in "abc"] == [b"one", b"one", b"two"]
 
     def test_what_is_opened_can_be_read_anywhere(self, storage: Storage) -> None:
-        open_, sha256 = _offered(storage, "open"), hashlib.sha256(b"bytes").hexdigest()
+        open_, sha256 = _offered(storage, "open_file"), hashlib.sha256(b"bytes").hexdigest()
         storage.store("spam/3/a", b"bytes", sha256=sha256)
         with open_("spam/3/a") as file:
             assert file.seek(0, 2) == 5

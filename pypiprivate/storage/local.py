@@ -148,8 +148,8 @@ class LocalStorage:
         yield from _pieces(self._path(key))
 
     @contextmanager
-    def open(self, key: str) -> Iterator[BinaryIO]:
-        """See :meth:`.Opening.open`."""
+    def open_file(self, key: str) -> Iterator[BinaryIO]:
+        """See :meth:`.Opening.open_file`."""
         path = self._path(key)
         with _translated(path, _UNREAD), path.open("rb") as file:
             before = os.fstat(file.fileno())
