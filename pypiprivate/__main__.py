@@ -5,10 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from contextlib import suppress
 
-#: Objects after which garbage is looked for: some ten megabytes.
-_COLLECTED = 50_000
+#: Objects after which garbage is looked for: some fifty megabytes, and more than a publish makes.
+_COLLECTED = 250_000
+#: Seconds after which a thread that computes lets others go on. They wait for a store, and what they send next is soon made.
+_TURN = 0.0005
 
 
 def main() -> int:
@@ -17,6 +20,7 @@ def main() -> int:
         signal.signal(number, _leave)
     # Hardly anything that a command makes, or imports, is garbage: to look for it every 700 objects takes a fifth of the time.
     gc.set_threshold(_COLLECTED)
+    sys.setswitchinterval(_TURN)
     # To import what it needs takes longer than many a command. What is interruptible in another way says so while it runs.
     from . import cli
 

@@ -198,7 +198,8 @@ class Project:
     def free_key(self, filename: str, sha256: str) -> str:
         """Return the first key that says these bytes and was never used: ``SHA256[:32]/FILENAME``, then ``SHA256[:32]-2/…``."""
         # A directory goes into `used` with any file in it, so two file names of the same bytes do not share one.
-        shared = {_directory(file.key) for file in self.held_files if file.sha256 == sha256 and file.filename != filename}
+        same = (file for file in self.held_files if file.hashes.get("sha256") == sha256)
+        shared = {_directory(file.key) for file in same if file.filename != filename}
         taken = shared | {used.directory for used in self.used}
         names = (sha256[:32] if n == 1 else f"{sha256[:32]}-{n}" for n in count(1))
         return f"{next(name for name in names if name not in taken)}/{filename}"
@@ -227,12 +228,17 @@ class Project:
         outcome, twins = self.judge(new, existing), self._twins(new)
         if outcome in (Outcome.PRESENT, Outcome.KEPT) or new in twins:
             return self
-        return replace(
+        added = replace(
             self,
             files=(*(file for file in self.files if file not in twins), new),
             versions=versions_of(self.name, [new], self.versions),
             used=(*self.used, *(Used(twin.key, new.upload_time or "") for twin in twins)),
         )
+        # What is of other versions stays as it was found: among thousands of files that takes long.
+        version = self.version_of(new.filename)
+        others = (file for file in self._of_version.get(version, ()) if file not in twins)
+        vars(added)["_of_version"] = {**self._of_version, version: (*others, new)}
+        return added
 
     def adopt(self, found: Iterable[File]) -> tuple[Project, tuple[str, ...]]:
         """Return the record with the files of an older index in it, and why some of them were left out."""
@@ -334,7 +340,7 @@ class Project:
         """Files of the same identity. An adopted index may hold several spellings of one."""
         wanted = self._identify(new)
         # All of a name is dear to parse, and what is of another version is another file.
-        return tuple(file for file in self._of_version[self.version_of(new.filename)] if self._identify(file) == wanted)
+        return tuple(file for file in self._of_version.get(self.version_of(new.filename), ()) if self._identify(file) == wanted)
 
     @cached_property
     def _of_version(self) -> Mapping[Version | None, Sequence[File]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from packaging.version import Version
 
@@ -38,12 +39,11 @@ class Release:
         """What its files ask of Python, the first that says it."""
         return next((file.requires_python for file in self.files if file.requires_python), None)
 
-    @property
+    @cached_property
     def yanked(self) -> bool | str:
         """The reason, or True, where all its files are yanked (PEP 592)."""
-        if not all(file.yanked for file in self.files):
-            return False
-        return next((file.yanked for file in self.files if isinstance(file.yanked, str)), True)
+        marks = [file.yanked for file in self.files]
+        return next((mark for mark in marks if isinstance(mark, str)), True) if all(marks) else False
 
 
 def releases(record: Project) -> tuple[Release, ...]:

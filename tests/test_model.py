@@ -214,6 +214,8 @@ def test_whatever_is_added_no_identity_is_there_twice_and_no_url_ever_changes_it
             continue
         identities = [parse_filename(held.filename) for held in project.files]
         assert len(identities) == len(set(identities))
+        # What an edit carries on of what was found before it is what would be found anew.
+        assert [project.held(held) for held in project.files] == [replace(project).held(held) for held in project.files]
         for held in project.files:
             assert bytes_of.setdefault(held.key, held.sha256) == held.sha256
             assert held.key not in {used.key for used in project.used}
