@@ -8,23 +8,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from statistics import median
-from urllib.parse import urlsplit
 
 from tests.builders import make_wheel, record_of, wheel_files
-from tests.processes import at_once, build, in_bucket
-from tests.servers import Server
 
 from . import seeds
 from .contest import Bench, publishing, small_release
 from .installs import ORIGINAL_RUNS, ROOT
 from .peers import Field, Peer
-from .proxy import LATENCY
-from .report import Section, rows, table
+from .report import Section, table
 from .timing import Command, Contestant, in_turns, measured
 
-#: Publishers in a crowd.
-CROWD = 32
 _MB = 1_000_000
 
 
@@ -161,39 +154,3 @@ def files(bench: Bench) -> Section:
     results = in_turns(contestants, bench.runs)
     lines = ["A small release of a project that has so many files.", "", *table(results.values()), "", "Wanted: at most 1.3."]
     return Section("files", "A project of 5,000 files", lines)
-
-
-def crowd(bench: Bench) -> Section:
-    """Many publishers of one project, which begin at one moment."""
-    field = bench.field
-    home = field.home / "crowd"
-    place = in_bucket(Server(field.line.url), home)()
-    field.store.fill(urlsplit(place.url).path.strip("/"), seeds.ours(10))
-    releases = [build(home / "dist", f"2.{number}") for number in range(CROWD + 1)]
-    at_once(place, [releases.pop()])
-    field.line.traffic()
-    ended = at_once(place, releases)
-    if failed := [each.err for each in ended if each.code]:
-        raise SystemExit(failed[0])
-    took, theory, traffic = max(each.seconds for each in ended), LATENCY * CROWD, field.line.traffic()
-    row = [
-        str(CROWD),
-        f"{took:.2f}",
-        f"{CROWD / took:.1f}",
-        f"{1 / LATENCY:.1f}",
-        f"{theory / took:.2f}",
-        f"{median(each.retries for each in ended):.0f}",
-        f"{max(each.retries for each in ended)}",
-        f"{traffic.requests / CROWD:.1f}",
-    ]
-    head = ["publishers", "wall, s", "a second", "in theory", "share", "retries, median", "most", "requests each"]
-    lines = [
-        "Publishers of one project, each with a release of its own; they begin at one moment, when the client is",
-        "there. In theory a document takes one compare-and-swap in the time that a request takes. All of them share",
-        "this machine's processors; `python -m benchmarks.contention` has the figures without these.",
-        "",
-        *rows(head, [row]),
-        "",
-        "Wanted: a share of at least 0.5.",
-    ]
-    return Section("crowd", "Thirty-two publishers of one project", lines)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from .contest import Bench
+from .crowds import crowd
 from .on_disk import local, rendering, setup, start
-from .on_s3 import again, big, crowd, files, forty, sizes, small
+from .on_s3 import again, big, files, forty, sizes, small
 from .report import Section
 
 #: By name, in the order of the report.

@@ -271,6 +271,7 @@ class Index:
             edit=edited,
             dump=simple.project_to_json,
             content_type=simple.JSON_TYPE,
+            beside=self._keys(name)[1:],
             meanwhile=self._make_page,
         )
 
@@ -536,8 +537,14 @@ class Index:
         edit: Callable[[T], T],
         dump: Callable[[T], bytes],
         content_type: str,
+        beside: Iterable[str] = (),
         meanwhile: Callable[[T], None] | None = None,
     ) -> T:
+        """Edit the document under *key* until nobody has come in between.
+
+        :param beside: keys of what everybody writes next, so that it is not any more what a look saw if somebody came.
+        :param meanwhile: what can be done while the first try is under way; of many tries nearly all are in vain.
+        """
         for pause in _pauses():
             stored = self._look_up(key)
             before = load(stored)
@@ -553,6 +560,9 @@ class Index:
                     swap()
             except Conflict:
                 log.debug("%s changed since it was read; looking again", key)
+                for other in beside:
+                    self._seen.pop(other, None)
+                meanwhile = None
                 self._sleep(pause)
             else:
                 log.info("wrote %s", key or "/")

@@ -29,7 +29,7 @@ from pypiprivate.storage.s3 import S3Storage, open_bucket
 
 from .builders import make_sdist, make_wheel
 from .faults import Proxy, proxy
-from .repositories import check_at_rest, in_turn
+from .repositories import Observed, check_at_rest, in_turn, not_at_all
 from .servers import ADMIN, BUCKET, Server
 
 T = TypeVar("T")
@@ -107,6 +107,29 @@ def test_a_release_of_a_known_project_is_seven_requests_in_four_round_trips(
     # First the record and the page are read, then two artifacts and a sidecar go out, then the record, then the page.
     assert asked(seen, lambda: publish(new, existing, gather=counted.gather)) == {"GET": 2, "PUT": 5}
     assert counted.count == 4
+    check_at_rest(existing)
+
+
+def test_who_loses_to_another_looks_at_record_and_page_again_and_sends_no_page_in_vain(
+    existing: S3Storage, tmp_path: Path
+) -> None:
+    ours, other = release(tmp_path, "1.2"), release(tmp_path, "1.3")
+    done, gathered = list[tuple[str, str]](), list[int]()
+
+    def note(verb: str, key: str) -> None:
+        if (verb, key) == ("swap", simple.record_key("acme")) and ("swap", key) not in done:
+            publish(other, existing)
+        done.append((verb, key))
+
+    def gather(calls: Sequence[Callable[[], T]], /) -> list[T]:
+        gathered.append(len(calls))
+        return in_turn(calls)
+
+    publish(ours, Observed(existing, before=note), gather=gather, sleep=not_at_all)
+    record, page = simple.record_key("acme"), simple.page_key("acme")
+    assert done[5:] == [("swap", record), ("get", record), ("swap", record), ("get", page), ("swap", page)]
+    # Two to look at, three to store, a page made while the record is on its way for the first time only; then one of each.
+    assert gathered == [2, 3, 2, 1, 1]
     check_at_rest(existing)
 
 
