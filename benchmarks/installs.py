@@ -43,7 +43,7 @@ class Installs:
         venv = self._home / name
         if name == "pypiprivate":
             if not self._has_ours:
-                _make(venv, [["setuptools", "wheel", _copy(self._home / "source")]])
+                _make(venv, [["setuptools", "wheel", f"{_copy(self._home / 'source')}[completion]"]])
                 self._has_ours = True
         elif _stamp(venv) != _PEERS[name]:
             _make(venv, _PEERS[name])

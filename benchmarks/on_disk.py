@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -16,6 +17,9 @@ from .installs import ORIGINAL_RUNS, ROOT
 from .peers import Field, Peer
 from .report import Section, rows, table
 from .timing import Command, Contestant, Result, in_turns
+
+#: What is completed: a command, an option, and a value of an argument.
+_LINES = ("pypi-private up", "pypi-private upload --rep", "pypi-private status demo arch")
 
 
 def local(bench: Bench) -> Section:
@@ -151,6 +155,7 @@ def start(bench: Bench) -> Section:
         Contestant("import pypiprivate", lambda: field.run(python, "-c", "import pypiprivate")),
         Contestant("pypi-private --version", lambda: field.run(program, "--version")),
         Contestant("pypi-private --help", lambda: field.run(program, "--help")),
+        *(Contestant(f"completion of {line!r}", partial(_completion, field, program, line)) for line in _LINES),
     ]
     results = in_turns(contestants, max(bench.runs, 15))
     bare = results["python -c pass"]
@@ -163,9 +168,15 @@ def start(bench: Bench) -> Section:
             ],
         ),
         "",
-        "Wanted: at most 2 for the import, at most 4 for `--version` and `--help`.",
+        "Wanted: at most 2 for the import, at most 4 for `--version`, `--help` and completion.",
     ]
     return Section("start", "Starting", lines)
+
+
+def _completion(field: Field, program: Path, line: str) -> Command:
+    """Ask as a shell does when somebody presses the tab key at the end of *line*."""
+    asked = {"COMP_LINE": line, "COMP_POINT": str(len(line)), "COMP_TYPE": "9", "_ARGCOMPLETE": "1"}
+    return field.run(program, **asked, _ARGCOMPLETE_SHELL="bash", _ARGCOMPLETE_STDOUT_FILENAME=os.devnull)
 
 
 def _milliseconds(result: Result) -> list[str]:

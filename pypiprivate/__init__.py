@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+# Type checkers take this name for true. To import it from typing takes as long as to start Python.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .publish import Receipt as Receipt
     from .repository import Repository as Repository
     from .repository import open_repository as open_repository

@@ -16,7 +16,7 @@ import pypiprivate
 from pypiprivate import artifact, edits, garbage, inspection
 from pypiprivate.checks import Check
 from pypiprivate.cli import main
-from pypiprivate.cli.options import watched
+from pypiprivate.cli.watching import watched
 from pypiprivate.edits import Retention, Target
 from pypiprivate.errors import StorageError
 from pypiprivate.findings import Depth

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from .. import progress
 from ..wording import size_of
-from .options import Command, UsageError, add_dry_run, add_json, repository_of, watched
+from .options import Command, UsageError, add_dry_run, add_json, repository_of
 from .targets import project_of, repository_named
 from .terminal import print_json, say
+from .watching import displayed, waiting
 
 if TYPE_CHECKING:
     from ..adopt import Reader
@@ -49,11 +49,11 @@ def _add_adopt(parser: argparse.ArgumentParser) -> None:
 
 def _adopt(arguments: argparse.Namespace) -> int:
     repository, names = repository_of(arguments), [project_of(name) for name in arguments.projects]
-    with progress.waiting_on(watched(arguments), "looking for files"):
+    with waiting(arguments, "looking for files"):
         found = _survey(arguments, repository, names)
     if found.files and not arguments.quiet:
         say(f"{_files(found.files)} to read, {size_of(found.size)}")
-    with progress.display_on(watched(arguments)) as display, display.waiting("adopting"):
+    with displayed(arguments) as display, display.waiting("adopting"):
         adoption = _taken(repository, found, arguments, display)
     location = repository.storage.location
     if arguments.json:

@@ -7,20 +7,20 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from .. import progress, report
 from ..errors import NotPublished, Unreadable, UnsupportedIndex
-from ..model import File, Project
-from ..releases import Release, newest, releases
 from ..wording import size_of
-from .options import Command, UsageError, add_json, repository_of, watched
+from .options import Command, UsageError, add_json, repository_of
 from .targets import project_of, target_of
 from .terminal import print_json, print_lines, say, table, tell_unread, unread_as_json
+from .watching import counting, waiting
 
 if TYPE_CHECKING:
     from packaging.metadata import RawMetadata
 
     from ..browse import Hit
     from ..edits import Target
+    from ..model import File, Project
+    from ..releases import Release
     from ..repository import Repository
 
 #: What no name holds, and hardly a summary, but a pattern does.
@@ -50,10 +50,10 @@ def _list(arguments: argparse.Namespace) -> int:
     name = project_of(arguments.project) if arguments.project is not None else None
     repository = repository_of(arguments)
     if name is not None:
-        with progress.waiting_on(watched(arguments), f"reading {name}"):
+        with waiting(arguments, f"reading {name}"):
             record = repository.project(name)
         return _list_releases(arguments, repository, record)
-    with progress.waiting_on(watched(arguments), "reading the list of projects"):
+    with waiting(arguments, "reading the list of projects"):
         names = repository.projects()
     if arguments.json:
         print_json({"repository": repository.storage.location, "projects": [{"project": name} for name in names]})
@@ -63,6 +63,8 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _list_releases(arguments: argparse.Namespace, repository: Repository, record: Project) -> int:
+    from ..releases import releases
+
     found = releases(record)
     if arguments.json:
         told = {"repository": repository.storage.location, **_project_as_json(record)}
@@ -99,7 +101,7 @@ def _print_or_say(arguments: argparse.Namespace, lines: list[str] | tuple[str, .
 
 def _show(arguments: argparse.Namespace) -> int:
     target, repository = target_of(arguments.target), repository_of(arguments)
-    with progress.waiting_on(watched(arguments), f"reading {target}"):
+    with waiting(arguments, f"reading {target}"):
         record, release, said = _read(repository, target)
     if arguments.json:
         print_json({"repository": repository.storage.location, **_shown_as_json(record, release, said, repository)})
@@ -109,6 +111,8 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _read(repository: Repository, target: Target) -> tuple[Project, Release, RawMetadata]:
+    from ..releases import Release, newest
+
     record = repository.project(target.project)
     if target.version:
         release = Release(target.version, target.select(record))
@@ -130,6 +134,8 @@ def _shown(record: Project, release: Release, said: RawMetadata, index_url: str 
     rows = ((file.filename, size_of(file.size), _mark(file.yanked), file.sha256) for file in release.files)
     yield from table(("file", "size", "yanked", "sha256"), rows)
     if index_url and not record.withheld:
+        from .. import report
+
         yield ""
         yield from report.installing(record.name, str(release.version), index_url)
 
@@ -212,9 +218,9 @@ def _hits(arguments: argparse.Namespace, repository: Repository, unreadable: Unr
     from ..browse import Hit
 
     if arguments.names:
-        with progress.waiting_on(watched(arguments), "reading the list of projects"):
+        with waiting(arguments, "reading the list of projects"):
             return [Hit(name, None) for name in repository.search_names(arguments.text)]
-    with progress.counted_on(watched(arguments), "reading projects") as counted:
+    with counting(arguments, "reading projects") as counted:
         return list(repository.search(arguments.text, progress=counted, unreadable=unreadable))
 
 

@@ -9,14 +9,13 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .. import progress, report
 from ..errors import UnsupportedIndex
-from ..model import Existing
 from ..wording import size_of
-from .options import Command, UsageError, add_dry_run, add_json, add_yes, repository_of, watched
+from .options import Command, UsageError, add_dry_run, add_json, add_yes, repository_of
 from .publishing import add_existing
 from .targets import project_of, release_of, repository_named, target_of, wrong_usage
 from .terminal import is_confirmed, print_json, say, tell_unread, unread_as_json
+from .watching import displayed, waiting
 
 if TYPE_CHECKING:
     from ..amend import Change
@@ -105,7 +104,7 @@ def _status(arguments: argparse.Namespace) -> int:
 def _change(arguments: argparse.Namespace, target: Target, edit: Edit, lines: Lines) -> int:
     repository = repository_of(arguments)
     act = repository.preview_change if arguments.dry_run else repository.change
-    with progress.waiting_on(watched(arguments), f"changing {target}"):
+    with waiting(arguments, f"changing {target}"):
         change = act(target.project, edit)
     _tell(arguments, repository, [change], lines, dry_run=arguments.dry_run)
     return 0
@@ -116,13 +115,13 @@ def _delete(arguments: argparse.Namespace) -> int:
     from ..publish import utc_now
 
     target, repository = target_of(arguments.target), repository_of(arguments)
-    with progress.waiting_on(watched(arguments), f"looking at {target}"):
+    with waiting(arguments, f"looking at {target}"):
         change = repository.preview_change(target.project, edits.delete(target, utc_now()))
     agreed = [file.key for file in change.removed]
     if not arguments.dry_run and (arguments.yes or not agreed or _may_delete(target, change, repository)):
         # What is published while somebody thinks it over was not asked about.
         only = None if arguments.yes else agreed
-        with progress.display_on(watched(arguments)) as display, display.waiting(f"deleting {target}"):
+        with displayed(arguments) as display, display.waiting(f"deleting {target}"):
             removing = display.numbers("removing from {}")
             change = repository.remove(target.project, edits.delete(target, utc_now(), only=only), removing=removing)
         _tell(arguments, repository, [change], _removed, dry_run=False)
@@ -149,7 +148,7 @@ def _prune(arguments: argparse.Namespace) -> int:
     names = [project_of(name) for name in arguments.projects] or None
     repository = repository_of(arguments)
     errors: list[UnsupportedIndex] = []
-    with progress.display_on(watched(arguments)) as display, display.counting("looking at projects") as counted:
+    with displayed(arguments) as display, display.counting("looking at projects") as counted:
         act = repository.preview_prune
         if arguments.yes:
             act = partial(repository.prune, removing=display.numbers("removing from {}"))
@@ -184,17 +183,20 @@ def _retention(arguments: argparse.Namespace) -> Retention:
 
 
 def _promote(arguments: argparse.Namespace) -> int:
+    from .. import report
+    from ..model import Existing
+
     releases = [release_of(release) for release in arguments.releases]
     source, target = repository_of(arguments), repository_named(arguments, arguments.to, flag="--to")
     if source.storage.location == target.storage.location:
         raise UsageError(f"--to names the repository that they come from: {target.storage.location}.")
     existing = Existing(arguments.existing) if arguments.existing else None
     if arguments.dry_run:
-        with progress.waiting_on(watched(arguments), "looking at what is published"):
+        with waiting(arguments, "looking at what is published"):
             receipts = source.preview_promotion(releases, target, existing=existing)
         lines = report.intentions(receipts, target.storage.location)
     else:
-        with progress.display_on(watched(arguments)) as display, display.waiting("promoting"):
+        with displayed(arguments) as display, display.waiting("promoting"):
             receipts = source.promote(releases, target, existing=existing, progress=display.files("copying {}"))
         lines = report.lines(receipts, target.storage.location, target.settings.index_url)
     if arguments.json:

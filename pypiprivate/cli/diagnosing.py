@@ -6,11 +6,11 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from .. import progress
 from ..checks import Check, Verdict
 from ..errors import ConfigError
-from .options import Command, UsageError, add_json, repository_of, watched
+from .options import Command, UsageError, add_json, repository_of
 from .terminal import print_json, print_lines
+from .watching import displayed
 
 
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     for name, text in (("URL", arguments.url), ("--public-index", arguments.public_index)):
         _check_url(name, text)
     repository = repository_of(arguments)
-    with progress.display_on(watched(arguments)) as display, display.waiting("examining") as told:
+    with displayed(arguments) as display, display.waiting("examining") as told:
         checks = repository.examine(
             arguments.url,
             public_index=arguments.public_index,

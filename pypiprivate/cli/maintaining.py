@@ -7,14 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .. import progress
 from ..errors import UnsupportedIndex
 from ..findings import Depth, Finding, Kind, Report
-from ..releases import TOLD
 from ..wording import size_of
-from .options import Command, UsageError, add_dry_run, add_json, add_yes, repository_of, watched
+from .options import Command, UsageError, add_dry_run, add_json, add_yes, repository_of
 from .targets import project_of
 from .terminal import print_json, print_lines, say, tell_unread, unread_as_json
+from .watching import counting, displayed
 
 if TYPE_CHECKING:
     from ..garbage import Garbage
@@ -27,6 +26,8 @@ _WORKERS = "requests that may be in flight (default: 32; in a directory 1, or to
 _SHOWN = 20
 #: What a request takes of a process, so that more at once only wait for each other.
 _MOST_WORKERS = 256
+#: That of :mod:`..releases`, which is dear to import.
+_TOLD = 100
 #: More make no page that anybody reads.
 _MOST_NEWS = 10_000
 
@@ -57,8 +58,8 @@ def _add_documents(parser: Any) -> None:
 
 
 def _add_news(parser: argparse.ArgumentParser) -> None:
-    about = f"releases that are told of (default: {TOLD})"
-    parser.add_argument("--limit", metavar="N", type=int, default=TOLD, help=about)
+    about = f"releases that are told of (default: {_TOLD})"
+    parser.add_argument("--limit", metavar="N", type=int, default=_TOLD, help=about)
     add_dry_run(parser)
     add_json(parser)
 
@@ -75,7 +76,7 @@ def _add_gc(parser: argparse.ArgumentParser) -> None:
 def _verify(arguments: argparse.Namespace) -> int:
     repository = repository_of(arguments)
     names, workers = _names(arguments), _workers(arguments)
-    with progress.display_on(watched(arguments)) as display, display.counting("verifying projects") as counted:
+    with displayed(arguments) as display, display.counting("verifying projects") as counted:
         reading = display.files("reading {}")
         report = repository.verify(names, depth=arguments.depth, workers=workers, progress=counted, reading=reading)
     if arguments.json:
@@ -155,7 +156,7 @@ def _repair(arguments: argparse.Namespace) -> int:
     repository = repository_of(arguments)
     act = repository.preview_repair if arguments.dry_run else repository.repair
     names, workers = _names(arguments), _workers(arguments)
-    with progress.counted_on(watched(arguments), "repairing projects") as counted:
+    with counting(arguments, "repairing projects") as counted:
         repair = act(names, depth=arguments.depth, workers=workers, progress=counted)
     if arguments.json:
         print_json(_repair_as_json(repair, repository) | {"dry_run": arguments.dry_run})
@@ -193,7 +194,7 @@ def _repair_as_json(repair: Repair, repository: Repository) -> dict[str, Any]:
 def _gc(arguments: argparse.Namespace) -> int:
     repository = repository_of(arguments)
     errors: list[UnsupportedIndex] = []
-    with progress.display_on(watched(arguments)) as display, display.counting("looking at projects") as counted:
+    with displayed(arguments) as display, display.counting("looking at projects") as counted:
         act = repository.find_garbage
         if arguments.yes:
             act = partial(repository.collect_garbage, removing=display.numbers("removing from {}"))
@@ -225,8 +226,8 @@ def _none_due(arguments: argparse.Namespace, repository: Repository) -> str:
 
     # The store's clock, which says how old an object is, may be ahead of ours: hence twice.
     later = utc_now() + 2 * GRACE
-    counting = progress.counted_on(watched(arguments), "looking at projects for what is not due yet")
-    with streaming(_workers(arguments) or in_flight(repository.storage)) as stream, counting as counted:
+    told = counting(arguments, "looking at projects for what is not due yet")
+    with streaming(_workers(arguments) or in_flight(repository.storage)) as stream, told as counted:
         # What cannot be understood was told of when it was looked for what is due.
         look = partial(find, clock=lambda: later, unreadable=lambda _: None)
         found = look(repository.storage, _names(arguments), stream=stream, counted=counted)
@@ -260,7 +261,7 @@ def _news(arguments: argparse.Namespace) -> int:
     repository = repository_of(arguments)
     errors: list[UnsupportedIndex] = []
     act = repository.preview_news if arguments.dry_run else repository.renew_news
-    with progress.counted_on(watched(arguments), "reading projects") as counted:
+    with counting(arguments, "reading projects") as counted:
         news = act(most=arguments.limit, progress=counted, unreadable=errors.append)
     if arguments.json:
         print_json(_news_as_json(news, repository) | {"dry_run": arguments.dry_run} | unread_as_json(errors))

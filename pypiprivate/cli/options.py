@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import PypiPrivateError
 
@@ -21,8 +19,7 @@ class UsageError(PypiPrivateError):
     """The command line is incomplete: exit code 2."""
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """One command of the program.
 
     :ivar configure: adds its arguments to the parser that is given.
@@ -61,11 +58,6 @@ def add_yes(parser: argparse.ArgumentParser) -> None:
     acts = parser.add_mutually_exclusive_group()
     acts.add_argument("-y", "--yes", action="store_true", help="do it; without, it is only said what would be done")
     acts.add_argument("-n", "--dry-run", action="store_true", help="only say what would be done, as without --yes")
-
-
-def watched(arguments: argparse.Namespace) -> TextIO | None:
-    """Return where it is to be shown what takes long; None: nowhere."""
-    return None if arguments.quiet else sys.stderr
 
 
 def settings_of(arguments: argparse.Namespace, **flags: str | None) -> Settings:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
+from typing import NamedTuple
 
 from .options import Command
 
 
-@dataclass(frozen=True)
-class Summary:
+class Summary(NamedTuple):
     """A command as the overview shows it.
 
     :ivar about: one line of help.

@@ -7,20 +7,22 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..model import Existing
-from .options import Command, add_dry_run, add_json, settings_of, watched
+from .options import Command, add_dry_run, add_json, settings_of
 from .terminal import print_json, say
+from .watching import watched
 
 if TYPE_CHECKING:
     from ..config import Settings
+
+#: Those of :class:`..model.Existing`, which is dear to import.
+_EXISTING = ("refuse", "keep", "replace")
 
 
 def add_existing(parser: argparse.ArgumentParser) -> None:
     """Add what is to happen to a file that is published already with other bytes."""
     existing = parser.add_mutually_exclusive_group()
-    choices = [choice.value for choice in Existing]
     existing.add_argument(
-        "--existing", choices=choices, help="a file that is published already with other bytes (default: refuse)"
+        "--existing", choices=_EXISTING, help="a file that is published already with other bytes (default: refuse)"
     )
     existing.add_argument(
         "--skip-existing", dest="existing", action="store_const", const="keep", help="the same as --existing keep"

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import progress, recipe
+from .. import recipe
 from ..errors import PypiPrivateError
 from ..recipe import Place
-from .options import Command, UsageError, add_json, repository_of, settings_of, watched
+from .options import Command, UsageError, add_json, repository_of, settings_of
 from .terminal import print_json, print_lines, say
+from .watching import waiting
 
 if TYPE_CHECKING:
     from ..config import Settings
@@ -101,7 +102,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     repository = repository_of(arguments)
     if arguments.auth:
         _check_users(arguments.auth)
-    with progress.waiting_on(watched(arguments), "looking at what is published"):
+    with waiting(arguments, "looking at what is published"):
         is_empty = repository.storage.get(simple.ROOT_PAGE) is None
     if is_empty:
         say("nothing is published there yet.")
