@@ -47,8 +47,8 @@ proof: $(VENV)/test
 	    $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PROOFS:%=tests/test_%.py)
 	$(BIN)/python docs/figures.py build/figures.json docs/proof-figures.rst
 
-# Beside the peers, which come from the package registry: a quarter of an hour on a machine that does nothing else. Some
-# scenarios only: make bench SCENARIOS=small,again ; a wheel of 2 GB: make bench SCENARIOS=big BENCH='--big 2000'
+# Beside the peers, which come from the package registry: twenty minutes on a machine that does nothing else. Some
+# scenarios only: make bench SCENARIOS=small,again ; without the wheel of 2 GB: make bench BENCH='--big 500'
 bench: $(VENV)/test
 	$(BIN)/python -m benchmarks $(SCENARIOS:%=--scenarios %) $(BENCH)
 

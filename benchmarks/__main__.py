@@ -1,6 +1,6 @@
 """Publish side by side with the peers, and write down what it took: ``make bench``, or
 
-    python -m benchmarks [--scenarios small,again] [--runs 7] [--big 500] [--home build/bench]
+    python -m benchmarks [--scenarios small,again] [--runs 7] [--big 500,2000] [--home build/bench]
 
 from the root of the checkout. The peers come from the package registry, at the first run.
 """
@@ -31,7 +31,7 @@ def main(arguments: argparse.Namespace) -> None:
     installs = Installs(arguments.home.resolve() / "environments")
     order = ["machine", *SCENARIOS]
     with tempfile.TemporaryDirectory(dir=arguments.home) as home, field(Path(home).resolve(), installs) as ground:
-        bench = Bench(ground, arguments.runs, arguments.big * 1_000_000)
+        bench = Bench(ground, arguments.runs, [size * 1_000_000 for size in arguments.big])
         for name in arguments.scenarios:
             began = time.monotonic()
             section = SCENARIOS[name](bench)
@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     reads = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, formatter_class=as_written)
     reads.add_argument("--scenarios", type=chosen, default=list(SCENARIOS), help=f"of {','.join(SCENARIOS)} (default: all)")
     reads.add_argument("--runs", type=int, default=7, help="of each contestant (default: 7)")
-    reads.add_argument("--big", type=int, default=500, help="megabytes of the big wheel (default: 500)")
+    reads.add_argument("--big", type=sizes, default=[500, 2000], help="megabytes of the big wheels (default: 500,2000)")
     reads.add_argument("--home", type=Path, default=Path("build/bench"), help="for environments, and what is measured on")
     return reads
 
@@ -72,6 +72,11 @@ def chosen(text: str) -> list[str]:
     if unknown := set(names) - set(SCENARIOS):
         raise argparse.ArgumentTypeError(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(SCENARIOS)}")
     return names
+
+
+def sizes(text: str) -> list[int]:
+    """Return the numbers in a list."""
+    return [int(size) for size in text.split(",")]
 
 
 if __name__ == "__main__":

@@ -24,12 +24,12 @@ class Bench:
     """What every scenario is given.
 
     :ivar runs: of each contestant.
-    :ivar big: bytes of a big wheel.
+    :ivar big: bytes of each big wheel.
     """
 
     field: Field
     runs: int
-    big: int
+    big: Sequence[int]
 
     def releases(self, name: str, make: Make) -> Callable[[int], Path]:
         """Return what gives the directory of the *n*-th release; everybody publishes the same files."""

@@ -85,30 +85,33 @@ def forty(bench: Bench) -> Section:
 
 def big(bench: Bench) -> Section:
     """One big wheel, stored anew each time."""
-    field, dist = bench.field, bench.field.home / "big/dist"
-    wheel = _big_wheel(dist, bench.big)
+    lines = ["One wheel, of members twice as big. Ratios are to the floor and a bare verifying pass, one after the other.", ""]
+    for size in bench.big:
+        lines += [*_big(bench, size), ""]
+    return Section("big", "Big wheels", [*lines, "Wanted: at most 1.1, and at most 120 MB of memory."])
+
+
+def _big(bench: Bench, size: int) -> list[str]:
+    field, name = bench.field, f"big-{size}"
+    wheel = _big_wheel(field.home / name / "dist", size)
     ours, floor = field.ours(), field.floor()
-    floor.seed("big-floor", 10)
-    before = _after_a_small_publish(bench, ours, "big-ours")
+    places = to_floor, to_ours = f"{name}-floor", f"{name}-ours"
+    floor.seed(to_floor, 10)
+    before = _after_a_small_publish(bench, ours, to_ours)
     verify = field.run(field.installs.bin("pypiprivate") / "python", ROOT / "benchmarks/verifying.py", wheel)
     contestants = [
-        Contestant("floor", lambda: floor.command("big-floor", dist), field.line),
+        Contestant("floor", lambda: floor.command(to_floor, wheel.parent), field.line),
         Contestant("one verifying pass", lambda: verify),
-        Contestant("pypiprivate", partial(_anew, field, "big-ours", before, ours.command("big-ours", dist)), field.line),
+        Contestant("pypiprivate", partial(_anew, field, to_ours, before, ours.command(to_ours, wheel.parent)), field.line),
     ]
-    results = in_turns(contestants, min(bench.runs, 7 if bench.big <= 1000 * _MB else 3))
-    for where in ("big-floor", "big-ours"):
+    runs = min(bench.runs, 7 if size <= 1000 * _MB else 3)
+    results = in_turns(contestants, runs)
+    megabytes = wheel.stat().st_size / _MB
+    wheel.unlink()
+    for where in places:
         field.store.clear(where)
     base = results["floor"].wall + results["one verifying pass"].wall
-    lines = [
-        f"One wheel of {wheel.stat().st_size / _MB:,.0f} MB, of members twice as big. Ratios are to the floor and a bare",
-        "verifying pass, one after the other.",
-        "",
-        *table(results.values(), base),
-        "",
-        "Wanted: at most 1.1, and at most 120 MB of memory.",
-    ]
-    return Section("big", "A big wheel", lines)
+    return [f"{megabytes:,.0f} MB, {runs} runs of each:", "", *table(results.values(), base)]
 
 
 def _after_a_small_publish(bench: Bench, peer: Peer, where: str) -> dict[str, bytes]:

@@ -17,6 +17,7 @@ from .wording import duration_of, number_of, size_of
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.live import Live
 
     from .storage.base import Progress, Sent
 
@@ -181,19 +182,27 @@ def counted_on(stream: TextIO | None, doing: str, *, patience: float = PATIENCE)
 @contextmanager
 def waiting_on(stream: TextIO | None, doing: str, *, patience: float = PATIENCE) -> Iterator[Callable[[], object]]:
     """Give :meth:`Display.waiting` of a display of its own."""
-    # Most often there is nothing to tell, and to be able to draw takes longer than to ask.
-    telling = _told(Lines(stream, patience)) if stream else nullcontext(Display())
-    with telling as display, display.waiting(doing) as told:
+    with _display(stream, patience) as display, display.waiting(doing) as told:
         yield told
 
 
 def _display(stream: TextIO | None, patience: float) -> AbstractContextManager[Display]:
     if stream is None:
         return nullcontext(Display())
-    with suppress(ImportError):
-        if stream.isatty() and (console := _console(stream)):
-            return _drawn(console, patience)
-    return _told(Lines(stream, patience))
+    return _shown(Lines(stream, patience), _draw if stream.isatty() else _tell)
+
+
+@contextmanager
+def _shown(lines: Lines, show: Callable[[Lines, Event], None]) -> Iterator[Display]:
+    """Show what is under way by a thread of its own, also while nothing moves."""
+    ended = Event()
+    watcher = Thread(target=show, args=(lines, ended), name="progress", daemon=True)
+    watcher.start()
+    try:
+        yield lines.display
+    finally:
+        ended.set()
+        watcher.join()
 
 
 # -- lines --------------------------------------------------------------------------------------------------------------------
@@ -234,22 +243,10 @@ class Lines:
             print(line, file=self.stream, flush=True)
 
 
-@contextmanager
-def _told(lines: Lines) -> Iterator[Display]:
-    """Look at them every now and then, also while nothing moves."""
-    ended = Event()
-
-    def watch() -> None:
-        while not ended.wait(_TICK):
-            lines.tick()
-
-    watcher = Thread(target=watch, name="progress", daemon=True)
-    watcher.start()
-    try:
-        yield lines.display
-    finally:
-        ended.set()
-        watcher.join()
+def _tell(lines: Lines, ended: Event) -> None:
+    """Look every now and then whether there is something to tell."""
+    while not ended.wait(_TICK):
+        lines.tick()
 
 
 # -- bars ---------------------------------------------------------------------------------------------------------------------
@@ -263,22 +260,31 @@ def _console(stream: TextIO) -> Console | None:
     return None if console.is_dumb_terminal else console
 
 
-@contextmanager
-def _drawn(console: Console, patience: float) -> Iterator[Display]:
-    """Draw a bar for each thing that takes long, as long as it is under way."""
+def _draw(lines: Lines, ended: Event) -> None:
+    """Draw a bar for each thing that takes long, as long as it is under way; where that cannot be, tell of it in lines."""
+    # Most often there is nothing to draw, and to be able to takes longer than to ask.
+    while not lines.display.long(lines.patience):
+        if ended.wait(_TICK):
+            return
+    with suppress(ImportError):
+        if console := _console(lines.stream):
+            with _bars(lines, console):
+                ended.wait()
+            return
+    _tell(lines, ended)
+
+
+def _bars(lines: Lines, console: Console) -> Live:
     from rich.live import Live
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
-    display = Display()
-
     def bars() -> Table:
         table = Table.grid(padding=(0, 1))
-        for task in display.long(patience):
+        for task in lines.display.long(lines.patience):
             bar = ProgressBar(total=task.total, completed=task.done, width=40)
-            table.add_row(Text(task.doing), bar, Text(task.state(display.clock())))
+            table.add_row(Text(task.doing), bar, Text(task.state(lines.clock())))
         return table
 
-    with Live(get_renderable=bars, console=console, transient=True, refresh_per_second=10):
-        yield display
+    return Live(get_renderable=bars, console=console, transient=True, refresh_per_second=10)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
 import time
 from collections.abc import Callable
 
 import pytest
 
-from pypiprivate import progress
+from pypiprivate import progress, surface
 from pypiprivate.progress import PATIENCE, PAUSE, Lines
 from pypiprivate.wording import duration_of, number_of
 
@@ -263,6 +264,28 @@ def test_no_bar_is_drawn_for_what_is_quick_or_done(xterm: Terminal) -> None:
         shown("long.whl", 10)
         assert eventually(lambda: "long.whl" in xterm.getvalue())
     assert "quick.whl" not in xterm.getvalue()
+
+
+def test_what_is_quick_loads_nothing_that_draws(xterm: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "rich"]:
+        monkeypatch.delitem(sys.modules, name)
+    with progress.counted_on(xterm, "reading", patience=NEVER) as counted, progress.waiting_on(xterm, "asking", patience=NEVER):
+        counted(1, 2)
+    assert not any(name.partition(".")[0] == "rich" for name in sys.modules)
+
+
+def test_what_is_logged_stands_above_the_bars(xterm: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", xterm)
+    with progress.shown_on(xterm, patience=0) as shown:
+        shown("big.whl", 10)
+        assert eventually(lambda: "big.whl" in xterm.getvalue())
+        drawn = len(xterm.getvalue())
+        surface.OnStandardError().emit(logging.makeLogRecord({"msg": "stored acme"}))
+        assert eventually(lambda: "stored acme\n" in xterm.getvalue() and "big.whl" in xterm.getvalue()[drawn:])
+    above, _, below = xterm.getvalue()[drawn:].partition("stored acme\n")
+    # The bar is wiped away before the line is written, and drawn again below it.
+    assert "\x1b[2K" in above
+    assert "big.whl" in below
 
 
 @pytest.mark.parametrize("lacking", ["rich", "a terminal that can draw"])
