@@ -411,6 +411,7 @@ class Index:
             edit=lambda before: self._edited(before, lambda root: edit(root.add(outlived))),
             dump=simple.root_to_json,
             content_type=simple.JSON_TYPE,
+            beside=(simple.ROOT_PAGE, simple.ROOT_SLASH),
         )
 
     def _directories(self) -> tuple[str, ...]:

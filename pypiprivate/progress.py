@@ -266,7 +266,7 @@ def _draw(lines: Lines, ended: Event) -> None:
     while not lines.display.long(lines.patience):
         if ended.wait(_TICK):
             return
-    with suppress(ImportError):
+    with suppress(ImportError, OSError, ValueError):  # nothing draws, or nobody looks any more
         if console := _console(lines.stream):
             with _bars(lines, console):
                 ended.wait()

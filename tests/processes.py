@@ -101,12 +101,18 @@ class Ended:
     """How a process ended.
 
     :ivar code: minus the number of the signal that killed it, if one did.
-    :ivar seconds: from the gate to its end; from its start, where it met no gate.
+    :ivar began: when the gate opened, or it was started, where it met none; ``ended``: when it had ended. Seconds.
     """
 
     code: int
     err: str
-    seconds: float
+    began: float
+    ended: float
+
+    @property
+    def seconds(self) -> float:
+        """What it took."""
+        return self.ended - self.began
 
     @property
     def retries(self) -> int:
@@ -184,4 +190,4 @@ def _wait_at_gate(process: subprocess.Popen[str]) -> None:
 def _ended(process: subprocess.Popen[str]) -> Ended:
     began = time.monotonic()
     _, err = process.communicate(timeout=DEADLINE)
-    return Ended(process.returncode, err, time.monotonic() - began)
+    return Ended(process.returncode, err, began, time.monotonic())

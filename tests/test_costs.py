@@ -30,6 +30,7 @@ from pypiprivate.releases import TOLD
 from pypiprivate.storage.s3 import S3Storage, open_bucket
 
 from .builders import make_sdist, make_wheel
+from .examples import ROOT
 from .faults import Proxy, proxy
 from .repositories import Observed, check_at_rest, in_turn, not_at_all
 from .servers import ADMIN, BUCKET, Server
@@ -135,6 +136,25 @@ def test_who_loses_to_another_looks_at_record_and_page_again_and_sends_no_page_i
     check_at_rest(existing)
 
 
+def test_who_loses_the_root_to_another_looks_at_its_page_again_and_sends_none_in_vain(
+    existing: S3Storage, tmp_path: Path
+) -> None:
+    done = list[tuple[str, str]]()
+
+    def note(verb: str, key: str) -> None:
+        if (verb, key) == ("swap", simple.ROOT_RECORD) and ("swap", key) not in done:
+            publish(release(tmp_path, "1.0", "other"), existing)
+        done.append((verb, key))
+
+    publish(release(tmp_path, "1.0", "new"), Observed(existing, before=note), gather=in_turn, sleep=not_at_all)
+    record, page = simple.ROOT_RECORD, simple.ROOT_PAGE
+    assert done[done.index(("swap", record)) :] == [
+        *(("swap", record), ("get", record), ("swap", record)),
+        *(("get", page), ("swap", page)),
+    ]
+    check_at_rest(existing)
+
+
 def test_what_is_published_or_only_tried_is_two_requests_in_one_round_trip(
     existing: S3Storage, seen: Proxy, tmp_path: Path
 ) -> None:
@@ -236,7 +256,7 @@ def test_a_command_is_imported_alone() -> None:
 DOERS = {
     f"pypiprivate.{name}"
     for name in (
-        *("repository", "surface", "storage", "config", "index", "artifact", "publish", "simple", "pages"),
+        *("repository", "surface", "progress", "report", "storage", "config", "index", "artifact", "publish", "simple", "pages"),
         *("amend", "browse", "doctor", "garbage", "news", "promote", "repair", "serve", "survey", "takeover", "verify"),
     )
 }
@@ -332,6 +352,15 @@ def test_the_program_looks_for_no_garbage_in_what_it_imported(
         main()
     assert capsys.readouterr().out.startswith("pypiprivate ")
     assert gc.get_freeze_count() > len(gc.get_objects())
+    assert gc.get_threshold()[0] >= 150_000  # objects that a publish makes
+    assert sys.getswitchinterval() <= 0.001  # what sends waits no longer for what computes
+
+
+def test_to_import_the_package_imports_hardly_anything() -> None:
+    """Not even what takes as long as to start Python."""
+    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import pypiprivate; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert not {"typing", "dataclasses", "re"} & set(done.stdout.split())
 
 
 def test_a_shell_that_asks_is_answered_by_the_parser_of_what_stands_in_its_line(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import sys
@@ -31,6 +32,16 @@ class Closed(io.StringIO):
 
     def write(self, _text: str) -> int:
         raise BrokenPipeError
+
+
+class Gone(Terminal):
+    """A terminal that somebody has closed."""
+
+    tried = False
+
+    def write(self, _text: str) -> int:
+        self.tried = True
+        raise OSError(errno.EIO, "Input/output error")
 
 
 class Clock:
@@ -286,6 +297,16 @@ def test_what_is_logged_stands_above_the_bars(xterm: Terminal, monkeypatch: pyte
     # The bar is wiped away before the line is written, and drawn again below it.
     assert "\x1b[2K" in above
     assert "big.whl" in below
+
+
+@pytest.mark.usefixtures("xterm")
+def test_a_terminal_that_is_gone_hurts_nobody() -> None:
+    gone, before = Gone(), (sys.stdout, sys.stderr)
+    with progress.shown_on(gone, patience=0) as shown:
+        sent = shown("big.whl", 10)
+        assert eventually(lambda: gone.tried)
+        sent(10)
+    assert (sys.stdout, sys.stderr) == before
 
 
 @pytest.mark.parametrize("lacking", ["rich", "a terminal that can draw"])
