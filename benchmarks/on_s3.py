@@ -104,14 +104,13 @@ def _big(bench: Bench, size: int) -> list[str]:
         Contestant("one verifying pass", lambda: verify),
         Contestant("pypiprivate", partial(_anew, field, to_ours, before, ours.command(to_ours, wheel.parent)), field.line),
     ]
-    runs = min(bench.runs, 7 if size <= 1000 * _MB else 3)
-    results = in_turns(contestants, runs)
+    results = in_turns(contestants, bench.runs)
     megabytes = wheel.stat().st_size / _MB
     wheel.unlink()
     for where in places:
         field.store.clear(where)
     base = results["floor"].wall + results["one verifying pass"].wall
-    return [f"{megabytes:,.0f} MB, {runs} runs of each:", "", *table(results.values(), base)]
+    return [f"{megabytes:,.0f} MB:", "", *table(results.values(), base)]
 
 
 def _after_a_small_publish(bench: Bench, peer: Peer, where: str) -> dict[str, bytes]:

@@ -155,38 +155,11 @@ class Display:
                 self.ended(task)
 
 
-@contextmanager
-def display_on(stream: TextIO | None, *, patience: float = PATIENCE) -> Iterator[Display]:
+def display_on(stream: TextIO | None, *, patience: float = PATIENCE) -> AbstractContextManager[Display]:
     """Give a display that shows on *stream*, if there is one, what takes long.
 
     :param patience: seconds after which something takes long.
     """
-    with _display(stream, patience) as display:
-        yield display
-
-
-@contextmanager
-def shown_on(stream: TextIO | None, doing: str = "sending {}", *, patience: float = PATIENCE) -> Iterator[Progress]:
-    """Give :meth:`Display.files` of a display of its own."""
-    with _display(stream, patience) as display:
-        yield display.files(doing)
-
-
-@contextmanager
-def counted_on(stream: TextIO | None, doing: str, *, patience: float = PATIENCE) -> Iterator[Counted]:
-    """Give :meth:`Display.counting` of a display of its own."""
-    with _display(stream, patience) as display, display.counting(doing) as counted:
-        yield counted
-
-
-@contextmanager
-def waiting_on(stream: TextIO | None, doing: str, *, patience: float = PATIENCE) -> Iterator[Callable[[], object]]:
-    """Give :meth:`Display.waiting` of a display of its own."""
-    with _display(stream, patience) as display, display.waiting(doing) as told:
-        yield told
-
-
-def _display(stream: TextIO | None, patience: float) -> AbstractContextManager[Display]:
     if stream is None:
         return nullcontext(Display())
     return _shown(Lines(stream, patience), _draw if stream.isatty() else _tell)

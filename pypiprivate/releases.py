@@ -43,7 +43,9 @@ class Release:
     def yanked(self) -> bool | str:
         """The reason, or True, where all its files are yanked (PEP 592)."""
         marks = [file.yanked for file in self.files]
-        return next((mark for mark in marks if isinstance(mark, str)), True) if all(marks) else False
+        if not all(marks):
+            return False
+        return next((mark for mark in marks if isinstance(mark, str)), True)
 
 
 def releases(record: Project) -> tuple[Release, ...]:

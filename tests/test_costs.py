@@ -351,7 +351,7 @@ def test_the_program_looks_for_no_garbage_in_what_it_imported(
     with pytest.raises(SystemExit):
         main()
     assert capsys.readouterr().out.startswith("pypiprivate ")
-    assert gc.get_freeze_count() > len(gc.get_objects())
+    assert gc.get_freeze_count() > max(50_000, len(gc.get_objects()))
     assert gc.get_threshold()[0] >= 150_000  # objects that a publish makes
     assert sys.getswitchinterval() <= 0.001  # what sends waits no longer for what computes
 

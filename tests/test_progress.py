@@ -7,12 +7,15 @@ import io
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
 
 import pytest
 
 from pypiprivate import progress, surface
 from pypiprivate.progress import PATIENCE, PAUSE, Lines
+from pypiprivate.storage.base import Progress
 from pypiprivate.wording import duration_of, number_of
 
 MB = 1_000_000
@@ -59,6 +62,12 @@ def eventually(holds: Callable[[], bool]) -> bool:
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.01)
     return holds()
+
+
+@contextmanager
+def shown_on(stream: TextIO | None, *, patience: float) -> Iterator[Progress]:
+    with progress.display_on(stream, patience=patience) as display:
+        yield display.files("sending {}")
 
 
 @pytest.fixture
@@ -148,7 +157,7 @@ def test_lines_that_nobody_reads_hurt_nobody(clock: Clock) -> None:
 
 def test_in_a_log_lines_come_by_themselves_also_while_nothing_moves() -> None:
     stream = io.StringIO()
-    with progress.shown_on(stream, patience=0) as shown:
+    with shown_on(stream, patience=0) as shown:
         sent = shown("big\x1b[2J.whl", 20 * MB)
         assert eventually(lambda: stream.getvalue() == "sending big\\x1b[2J.whl: 0 B of 20.0 MB\n")
         sent(20 * MB)
@@ -157,7 +166,11 @@ def test_in_a_log_lines_come_by_themselves_also_while_nothing_moves() -> None:
 
 @pytest.mark.parametrize("stream", [None, io.StringIO()], ids=["nobody", "a log"])
 def test_what_is_quick_is_silent(stream: io.StringIO | None) -> None:
-    with progress.shown_on(stream, patience=NEVER) as shown, progress.counted_on(stream, "reading", patience=NEVER) as counted:
+    with (
+        shown_on(stream, patience=NEVER) as shown,
+        progress.display_on(stream, patience=NEVER) as display,
+        display.counting("reading") as counted,
+    ):
         shown("small.whl", 10)(10)
         counted(0, 10_000)
         counted(10_000, 10_000)
@@ -238,7 +251,7 @@ def test_what_is_removed_of_a_project_is_counted(clock: Clock) -> None:
 
 @pytest.mark.parametrize("stream", [None, io.StringIO()], ids=["nobody", "a log"])
 def test_what_one_waits_for_may_be_quick_too(stream: io.StringIO | None) -> None:
-    with progress.waiting_on(stream, "reading acme", patience=NEVER) as told:
+    with progress.display_on(stream, patience=NEVER) as display, display.waiting("reading acme") as told:
         assert told() == 1
     assert stream is None or stream.getvalue() == ""
 
@@ -254,7 +267,7 @@ def xterm(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 
 def test_a_bar_is_drawn_for_what_takes_long_with_amount_rate_and_time(xterm: Terminal) -> None:
-    with progress.shown_on(xterm, patience=0) as shown:
+    with shown_on(xterm, patience=0) as shown:
         sent = shown("big.whl", 20 * MB)
         sent(MB)
         assert eventually(lambda: "1.0 MB of 20.0 MB" in xterm.getvalue())
@@ -268,9 +281,9 @@ def test_a_bar_is_drawn_for_what_takes_long_with_amount_rate_and_time(xterm: Ter
 
 
 def test_no_bar_is_drawn_for_what_is_quick_or_done(xterm: Terminal) -> None:
-    with progress.shown_on(xterm, patience=NEVER) as shown:
+    with shown_on(xterm, patience=NEVER) as shown:
         shown("quick.whl", 10)(1)
-    with progress.shown_on(xterm, patience=0) as shown:
+    with shown_on(xterm, patience=0) as shown:
         shown("done.whl", 10)(10)
         shown("long.whl", 10)
         assert eventually(lambda: "long.whl" in xterm.getvalue())
@@ -280,14 +293,19 @@ def test_no_bar_is_drawn_for_what_is_quick_or_done(xterm: Terminal) -> None:
 def test_what_is_quick_loads_nothing_that_draws(xterm: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "rich"]:
         monkeypatch.delitem(sys.modules, name)
-    with progress.counted_on(xterm, "reading", patience=NEVER) as counted, progress.waiting_on(xterm, "asking", patience=NEVER):
+    with (
+        progress.display_on(xterm, patience=NEVER) as display,
+        display.counting("reading") as counted,
+        progress.display_on(xterm, patience=NEVER) as other,
+        other.waiting("asking"),
+    ):
         counted(1, 2)
     assert not any(name.partition(".")[0] == "rich" for name in sys.modules)
 
 
 def test_what_is_logged_stands_above_the_bars(xterm: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", xterm)
-    with progress.shown_on(xterm, patience=0) as shown:
+    with shown_on(xterm, patience=0) as shown:
         shown("big.whl", 10)
         assert eventually(lambda: "big.whl" in xterm.getvalue())
         drawn = len(xterm.getvalue())
@@ -302,7 +320,7 @@ def test_what_is_logged_stands_above_the_bars(xterm: Terminal, monkeypatch: pyte
 @pytest.mark.usefixtures("xterm")
 def test_a_terminal_that_is_gone_hurts_nobody() -> None:
     gone, before = Gone(), (sys.stdout, sys.stderr)
-    with progress.shown_on(gone, patience=0) as shown:
+    with shown_on(gone, patience=0) as shown:
         sent = shown("big.whl", 10)
         assert eventually(lambda: gone.tried)
         sent(10)
@@ -315,7 +333,7 @@ def test_where_no_bar_can_be_drawn_there_are_lines(monkeypatch: pytest.MonkeyPat
         monkeypatch.setitem(sys.modules, "rich.console", None)
     else:
         monkeypatch.setenv("TERM", "dumb")
-    with progress.shown_on(xterm, patience=0) as shown:
+    with shown_on(xterm, patience=0) as shown:
         shown("big.whl", 10 * MB)
         assert eventually(lambda: xterm.getvalue() == "sending big.whl: 0 B of 10.0 MB\n")
 

@@ -139,7 +139,9 @@ class Page(HTMLParser):
         count = Counter(tag for tag, _ in self.tags)
         assert count.keys() <= _ATTRIBUTES.keys()
         # A project is an item of the list; a file a paragraph of its release.
-        assert {before for (before, _), (tag, _) in pairwise(self.tags) if tag == "a"} <= {"li", "p"}
+        places = Counter(before for (before, _), (tag, _) in pairwise(self.tags) if tag == "a")
+        assert places.keys() <= {"li", "p"}
+        assert count["li"] == places["li"]
         assert {tag: count[tag] for tag in ("meta", "a", "style", "script", "input", "form", "iframe")} == {
             "meta": metas,
             "a": anchors,

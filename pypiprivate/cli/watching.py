@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -25,15 +25,15 @@ def displayed(arguments: argparse.Namespace) -> AbstractContextManager[Display]:
     return progress.display_on(watched(arguments))
 
 
-def waiting(arguments: argparse.Namespace, doing: str) -> AbstractContextManager[Callable[[], object]]:
+@contextmanager
+def waiting(arguments: argparse.Namespace, doing: str) -> Iterator[Callable[[], object]]:
     """Show until the end of the block that something is being done; what is given is called when a bit of it is."""
-    from .. import progress
+    with displayed(arguments) as display, display.waiting(doing) as told:
+        yield told
 
-    return progress.waiting_on(watched(arguments), doing)
 
-
-def counting(arguments: argparse.Namespace, doing: str) -> AbstractContextManager[Counted]:
+@contextmanager
+def counting(arguments: argparse.Namespace, doing: str) -> Iterator[Counted]:
     """Show until the end of the block how much of it is done; what is given is told."""
-    from .. import progress
-
-    return progress.counted_on(watched(arguments), doing)
+    with displayed(arguments) as display, display.counting(doing) as counted:
+        yield counted
