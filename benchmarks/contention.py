@@ -190,7 +190,7 @@ class Place:
 
         def task(release: Release) -> None:
             began = self.clock.now
-            publish(release, distant, sleep=self.clock.sleep, gather=self.clock.gather)
+            publish(release, distant, sleep=self.clock.sleep, timer=lambda: self.clock.now, gather=self.clock.gather)
             waits.append(self.clock.now - began)
 
         start = self.clock.now

@@ -3,6 +3,9 @@
 The line runs in a process of its own, so that whoever measures does not slow it down. A client that sends ``Expect:
 100-continue`` waits for that answer first: a round trip more. Connections are made at once, and bandwidth is what this machine
 has.
+
+Conditional requests for one key reach the server one at a time. SeaweedFS lets one that meets another wait for a lock that it
+looks at once a second; Amazon's store, for which it stands here, answers at once.
 """
 
 from __future__ import annotations
@@ -12,9 +15,9 @@ import math
 import multiprocessing
 import re
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from operator import itemgetter
@@ -35,6 +38,7 @@ class Traffic:
     :ivar continues: answers of ``100 Continue``, each a round trip more.
     :ivar sent: bytes towards the server, heads included; ``received``: from it.
     :ivar depth: round trips one after another: the longest chain of which none overlaps the next.
+    :ivar swaps: moments (seconds) at which conditional writes succeeded, by path.
     """
 
     verbs: Mapping[str, int]
@@ -42,6 +46,7 @@ class Traffic:
     sent: int
     received: int
     depth: int
+    swaps: Mapping[str, Sequence[float]]
 
     @property
     def requests(self) -> int:
@@ -105,6 +110,7 @@ class _Counts:
     sent: int = 0
     received: int = 0
     spans: list[tuple[float, float]] = field(default_factory=list)
+    swaps: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,14 @@ class _Head:
         return "chunked" in self.headers.get("transfer-encoding", "").lower()
 
     @property
+    def path(self) -> str:
+        return urlsplit(self.first[1]).path
+
+    @property
+    def is_conditional(self) -> bool:
+        return not self.headers.keys().isdisjoint(("if-match", "if-none-match"))
+
+    @property
     def length(self) -> int | None:
         """Bytes of the body, None where it does not say."""
         return int(self.headers["content-length"]) if "content-length" in self.headers else None
@@ -130,9 +144,13 @@ class _Exchange:
         place = urlsplit(url)
         self._host, self._port, self._latency = place.hostname, place.port, latency
         self._counts = _Counts()
+        self._turns = defaultdict[str, asyncio.Lock](asyncio.Lock)
+
+    def _turn(self, request: _Head) -> AbstractAsyncContextManager[None]:
+        return self._turns[request.path] if request.is_conditional else nullcontext()
 
     async def serve(self, told: Connection) -> None:
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, limit=4 * _PIECE)
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, limit=4 * _PIECE, backlog=1024)
         told.send(server.sockets[0].getsockname()[1])
         asyncio.get_running_loop().add_reader(told.fileno(), self._tell, told)
         await server.serve_forever()
@@ -140,7 +158,9 @@ class _Exchange:
     def _tell(self, told: Connection) -> None:
         told.recv()
         counts, self._counts = self._counts, _Counts()
-        told.send(Traffic(dict(counts.verbs), counts.continues, counts.sent, counts.received, depth(counts.spans)))
+        told.send(
+            Traffic(dict(counts.verbs), counts.continues, counts.sent, counts.received, depth(counts.spans), dict(counts.swaps))
+        )
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back = None
@@ -169,17 +189,20 @@ class _Exchange:
             began = _noted(counts, began)
             raw = re.sub(rb"(?im)^expect:.*\r\n", b"", raw)
             await asyncio.sleep(self._latency)
-        server[1].write(raw)
-        passed = await _relay(request, client[0], server[1], unless_said=0)  # others count meanwhile
-        counts.sent += len(request.raw) + passed
-        answer = await _head(server[0])
-        while answer.first[1] == "100":
+        async with self._turn(request):
+            server[1].write(raw)
+            passed = await _relay(request, client[0], server[1], unless_said=0)  # others count meanwhile
+            counts.sent += len(request.raw) + passed
             answer = await _head(server[0])
+            while answer.first[1] == "100":
+                answer = await _head(server[0])
         client[1].write(answer.raw)
         bodiless = request.first[0] == "HEAD" or answer.first[1] in ("204", "304")
         passed = 0 if bodiless else await _relay(answer, server[0], client[1], unless_said=None)
         counts.received += len(answer.raw) + passed
-        _noted(counts, began)
+        ended = _noted(counts, began)
+        if request.is_conditional and answer.first[1] == "200":
+            counts.swaps[request.path].append(ended)
         is_framed = bodiless or answer.is_chunked or answer.length is not None
         return is_framed and answer.headers.get("connection", "").lower() != "close" and answer.first[0] == "HTTP/1.1"
 

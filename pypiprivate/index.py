@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import random
 import re
 import time
 from collections import deque
@@ -18,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache, partial
-from operator import ge, gt
+from operator import attrgetter, ge, gt
 from typing import Protocol, TypeAlias, TypeVar
 from urllib.parse import unquote
 
@@ -29,6 +28,7 @@ from .documents import Document, Record
 from .errors import Conflict, Contended, StorageError, UnsupportedIndex
 from .filenames import is_normalized
 from .model import Project, ProjectList
+from .pacing import Pace
 from .probe import probe, probe_slash
 from .storage.base import Headers, Storage, Stored, in_flight, slash_pages
 
@@ -44,8 +44,6 @@ WORKERS = 16
 _AHEAD = 4
 #: Seconds after which a contended document is given up.
 PATIENCE = 120.0
-# A pause is drawn from zero to a bound that grows from the first to the second of these (seconds).
-_PAUSES = (0.05, 0.2)
 _LOST = "Nothing was written. Restore it from a backup or a bucket version; pypi-private verify says what to do if there is none."
 #: To a directory, or the page in it, on the same server.
 _PROJECT_LINK = re.compile(
@@ -124,14 +122,21 @@ def streaming(workers: int = WORKERS) -> Iterator[Stream]:
 class Index:
     """The records and pages of one repository, for one command.
 
-    :param sleep: waits for so many seconds.
+    :param sleep: waits for so many seconds. ``timer``: tells how many have gone by.
     :param gather: runs calls, at once or in turn.
     """
 
-    def __init__(self, storage: Storage, *, sleep: Callable[[float], None] = time.sleep, gather: Gather = concurrently) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        timer: Callable[[], float] = time.monotonic,
+        gather: Gather = concurrently,
+    ) -> None:
         self.storage = storage
         self.gather = gather
-        self._sleep = sleep
+        self._sleep, self._timer = sleep, timer
         # What a look read and no write has used yet. The loop's first try need not read it again, for its write is conditional.
         self._seen: dict[str, Stored | None] = {}
         # A look and the change that follows it read the same bytes, and of thousands of files that takes longer than a request.
@@ -271,6 +276,7 @@ class Index:
             edit=edited,
             dump=simple.project_to_json,
             content_type=simple.JSON_TYPE,
+            serial=attrgetter("serial"),
             beside=self._keys(name)[1:],
             meanwhile=self._make_page,
         )
@@ -411,6 +417,7 @@ class Index:
             edit=lambda before: self._edited(before, lambda root: edit(root.add(outlived))),
             dump=simple.root_to_json,
             content_type=simple.JSON_TYPE,
+            serial=attrgetter("serial"),
             beside=(simple.ROOT_PAGE, simple.ROOT_SLASH),
         )
 
@@ -538,16 +545,19 @@ class Index:
         edit: Callable[[T], T],
         dump: Callable[[T], bytes],
         content_type: str,
+        serial: Callable[[T], int] = lambda _: 0,
         beside: Iterable[str] = (),
         meanwhile: Callable[[T], None] | None = None,
     ) -> T:
         """Edit the document under *key* until nobody has come in between.
 
+        :param serial: counts the writes of a document, where many write it at once.
         :param beside: keys of what everybody writes next, so that it is not any more what a look saw if somebody came.
         :param meanwhile: what can be done while the first try is under way; of many tries nearly all are in vain.
         """
-        for pause in _pauses():
-            stored = self._look_up(key)
+        pace, deadline = Pace(), self._timer() + PATIENCE
+        while self._timer() < deadline:
+            stored, looked = self._look_up(key), self._timer()
             before = load(stored)
             after = edit(before)
             if after == before:
@@ -564,7 +574,7 @@ class Index:
                 for other in beside:
                     self._seen.pop(other, None)
                 meanwhile = None
-                self._sleep(pause)
+                self._sleep(pace.pause(serial(before), looked, self._timer()))
             else:
                 log.info("wrote %s", key or "/")
                 return after
@@ -595,12 +605,3 @@ def _linked(page: bytes) -> tuple[str, ...]:
     """Names of the projects to whose directories a root page links, be it ours or another tool's; normalised, and sorted."""
     names = {canonicalize_name(unquote(name.decode("utf-8", "replace"))) for name in _PROJECT_LINK.findall(page)}
     return tuple(sorted(filter(is_normalized, names)))
-
-
-def _pauses() -> Iterator[float]:
-    """Jittered and growing, so that a crowd of publishers thins out; until the deadline."""
-    deadline = time.monotonic() + PATIENCE
-    bound, last = _PAUSES
-    while time.monotonic() < deadline:
-        yield random.uniform(0, bound)
-        bound = min(bound * 1.5, last)

@@ -119,6 +119,7 @@ def publish(
     progress: Progress = quietly,
     clock: Callable[[], datetime] = utc_now,
     sleep: Callable[[float], None] = time.sleep,
+    timer: Callable[[], float] = time.monotonic,
     gather: Gather = concurrently,
 ) -> tuple[Receipt, ...]:
     """Publish *artifacts* to the repository on *storage*: those of one project become visible in one swap of its record.
@@ -127,7 +128,7 @@ def publish(
     :param send: stores one of them.
     :param progress: is told of what is sent.
     :param clock: gives the upload time (UTC).
-    :param sleep: waits for so many seconds between tries on a contended document.
+    :param sleep: waits for so many seconds between tries on a contended document. ``timer``: tells how many have gone by.
     :param gather: runs calls, at once or in turn.
     :return: a receipt for each artifact, by project and file name.
     :raises PublishRefused: the index does not take one of them; nothing of this command was stored then, unless another publisher
@@ -136,7 +137,7 @@ def publish(
     :raises UnsupportedIndex: a document in the way cannot be understood; nothing was written.
     """
     releases = _by_project(artifacts)
-    index = Index(storage, sleep=sleep, gather=gather)
+    index = Index(storage, sleep=sleep, timer=timer, gather=gather)
     command = _Command(index, existing, timestamp(clock()), send, progress)
     projects = index.look(releases)
     try:

@@ -7,10 +7,12 @@ import random
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Barrier, Thread
+from threading import Barrier, BrokenBarrierError, Thread
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -162,8 +164,8 @@ def test_depth_is_the_longest_chain_of_what_does_not_overlap() -> None:
 
 @pytest.fixture
 def met() -> Iterator[Line]:
-    """A line to a server whose ``/met`` answers only once two ask for it."""
-    barrier = Barrier(2)
+    """A line to a server whose ``/met`` answers only once two ask for it, and whose ``/alone`` refuses if two do."""
+    barrier, together = Barrier(2), Barrier(2)
 
     class Answers(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -175,7 +177,7 @@ def met() -> Iterator[Line]:
         def do_GET(self) -> None:
             if self.path == "/met":
                 barrier.wait(30)
-            self.send_response(200)
+            self.send_response(409 if self.path.startswith("/alone") and self._meets_another() else 200)
             self.send_header("Content-Length", "3")
             self.end_headers()
             if self.command != "HEAD":
@@ -183,6 +185,14 @@ def met() -> Iterator[Line]:
 
         def do_HEAD(self) -> None:
             self.do_GET()
+
+        def _meets_another(self) -> bool:
+            try:
+                together.wait(0.3)
+            except BrokenBarrierError:
+                together.reset()
+                return False
+            return True
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -202,6 +212,20 @@ def ask(line: Line, verb: str, path: str, body: bytes | None = None, *, times: i
         bodies.append(connection.getresponse().read())
     connection.close()
     return bodies
+
+
+def test_conditional_requests_for_one_key_take_turns_and_those_that_succeed_are_noted(met: Line) -> None:
+    condition: dict[str, Any] = {"If-Match": "abc"}
+
+    def swap(path: str) -> list[bytes]:
+        return ask(met, "PUT", path, b"x", **condition)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(swap, ["/alone", "/alone", "/alone?again", "/other"])) == [[b"yes"]] * 4
+    ask(met, "PUT", "/met/not", b"x")
+    swaps = met.traffic().swaps
+    assert {path: len(moments) for path, moments in swaps.items()} == {"/alone": 3, "/other": 1}
+    assert list(swaps["/alone"]) == sorted(swaps["/alone"])
 
 
 def test_requests_and_bytes_are_counted_on_their_way_and_each_time_anew(met: Line) -> None:
