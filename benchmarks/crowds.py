@@ -66,7 +66,7 @@ def crowd(bench: Bench) -> Section:
         "",
         *rows(head, body),
         "",
-        "Wanted: swaps at a share of at least 0.5.",
+        "Wanted: a share of at least 0.5.",
     ]
     return Section("crowd", "Thirty-two publishers of one project", lines)
 

@@ -4,7 +4,7 @@ The line runs in a process of its own, so that whoever measures does not slow it
 100-continue`` waits for that answer first: a round trip more. Connections are made at once, and bandwidth is what this machine
 has.
 
-Conditional requests for one key reach the server one at a time. SeaweedFS lets one that meets another wait for a lock that it
+Conditional writes of one key reach the server one at a time. SeaweedFS lets one that meets another wait for a lock that it
 looks at once a second; Amazon's store, for which it stands here, answers at once.
 """
 
@@ -131,7 +131,7 @@ class _Head:
 
     @property
     def is_conditional(self) -> bool:
-        return not self.headers.keys().isdisjoint(("if-match", "if-none-match"))
+        return self.first[0] == "PUT" and not self.headers.keys().isdisjoint(("if-match", "if-none-match"))
 
     @property
     def length(self) -> int | None:
@@ -230,6 +230,8 @@ async def _relay(head: _Head, reader: asyncio.StreamReader, writer: asyncio.Stre
     length, passed = unless_said if head.length is None else head.length, 0
     while length is None or passed < length:
         piece = await reader.read(_PIECE if length is None else min(_PIECE, length - passed))
+        if not piece and length is not None:
+            raise ConnectionResetError  # whoever waits for the rest would wait for ever, and may keep others from their turn
         if not piece:
             break
         passed += len(piece)

@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache, partial
-from operator import attrgetter, ge, gt
+from operator import ge, gt
 from typing import Protocol, TypeAlias, TypeVar
 from urllib.parse import unquote
 
@@ -276,7 +276,6 @@ class Index:
             edit=edited,
             dump=simple.project_to_json,
             content_type=simple.JSON_TYPE,
-            serial=attrgetter("serial"),
             beside=self._keys(name)[1:],
             meanwhile=self._make_page,
         )
@@ -417,7 +416,6 @@ class Index:
             edit=lambda before: self._edited(before, lambda root: edit(root.add(outlived))),
             dump=simple.root_to_json,
             content_type=simple.JSON_TYPE,
-            serial=attrgetter("serial"),
             beside=(simple.ROOT_PAGE, simple.ROOT_SLASH),
         )
 
@@ -545,13 +543,11 @@ class Index:
         edit: Callable[[T], T],
         dump: Callable[[T], bytes],
         content_type: str,
-        serial: Callable[[T], int] = lambda _: 0,
         beside: Iterable[str] = (),
         meanwhile: Callable[[T], None] | None = None,
     ) -> T:
         """Edit the document under *key* until nobody has come in between.
 
-        :param serial: counts the writes of a document, where many write it at once.
         :param beside: keys of what everybody writes next, so that it is not any more what a look saw if somebody came.
         :param meanwhile: what can be done while the first try is under way; of many tries nearly all are in vain.
         """
@@ -574,7 +570,7 @@ class Index:
                 for other in beside:
                     self._seen.pop(other, None)
                 meanwhile = None
-                self._sleep(pace.pause(serial(before), looked, self._timer()))
+                self._sleep(pace.pause(self._timer() - looked))
             else:
                 log.info("wrote %s", key or "/")
                 return after

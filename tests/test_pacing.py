@@ -3,55 +3,76 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from statistics import mean
 
 import pytest
 
+from pypiprivate.errors import Conflict, Contended
+from pypiprivate.index import Index
 from pypiprivate.pacing import Pace
+from pypiprivate.storage.memory import MemoryStorage
 
-#: Seconds that a request takes.
-TRIP = 0.1
-
-
-def paces(rate: float, tries: int = 12, trip: float = TRIP) -> list[float]:
-    """Pauses of a publisher that loses so often, while others write the document *rate* times in a round trip."""
-    pace, pauses, looked = Pace(), list[float](), 1000.0
-    for _ in range(tries):
-        serial = round((looked - 1000.0) / trip * rate)
-        pauses.append(pace.pause(serial, looked, looked + trip))
-        looked += 2 * trip + pauses[-1]
-    return pauses
+from .repositories import Observed, in_turn, not_at_all
 
 
-def late(rate: float) -> float:
-    """Mean of the later pauses, in round trips."""
+@pytest.fixture(autouse=True)
+def _same_each_time() -> None:
     random.seed(1)
-    return mean(pause for _ in range(200) for pause in paces(rate)[6:]) / TRIP
 
 
-def test_pauses_grow_while_the_document_is_written_all_the_time_and_shrink_once_it_is_not() -> None:
-    quiet, wanted, busy = late(0.3), late(0.86), late(1.0)
-    assert quiet < wanted / 1.5 < wanted < busy / 3
+def after(*lost: float) -> float:
+    """Mean of the last pause of publishers whose tries took so long, in round trips of 0.1 seconds."""
+    paces = [Pace() for _ in range(2000)]
+    return mean([pace.pause(seconds) for seconds in lost][-1] for pace in paces) / 0.1
 
 
-@pytest.mark.parametrize("trip", [0.02, 0.1, 0.4])
-def test_pauses_are_as_long_as_the_store_is_far(trip: float) -> None:
-    random.seed(1)
-    assert 1.4 < mean(paces(0.86, tries=1, trip=trip)[0] for _ in range(500)) / trip < 1.6
+def test_pauses_grow_from_one_round_trip_to_two() -> None:
+    means = [after(*[0.1] * tries) for tries in (1, 3, 5, 7, 40)]
+    assert means == pytest.approx([1.0, 1.15**2, 1.15**4, 2.0, 2.0], rel=0.1)
+
+
+@pytest.mark.parametrize("far", [0.2, 0.5, 3.0])
+def test_pauses_are_as_long_as_the_store_is_far(far: float) -> None:
+    assert after(*[0.1 * far] * 5) == pytest.approx(after(*[0.1] * 5) * far, rel=0.1)
+
+
+def test_a_try_that_took_long_for_another_reason_is_soon_forgotten() -> None:
+    assert after(9.0, 0.1, 0.1) == pytest.approx(after(0.1, 0.1, 0.1), rel=0.1)
 
 
 def test_no_pause_hammers_a_near_store_or_forgets_to_come_back() -> None:
-    random.seed(1)
-    near = [pause for _ in range(100) for pause in paces(0.0, trip=0.0001)]
-    far = [pause for _ in range(100) for pause in paces(1.0, tries=40, trip=0.5)]
-    assert mean(near) > 0.005
-    assert 1.5 < max(far) <= 2
+    assert after(0.0) == pytest.approx(0.2, rel=0.1)
+    assert max(Pace().pause(60.0) for _ in range(1000)) <= 2
 
 
-def test_whatever_a_clock_or_a_restored_backup_says_there_is_a_pause() -> None:
-    pace = Pace()
-    said = [
-        pace.pause(serial, looked, lost)
-        for serial, looked, lost in [(9, 5.0, 5.0), (10, 5.0, 5.0), (3, 4.0, 4.0), (900, 9.0, 9.1)]
-    ]
-    assert all(0 <= pause <= 2 for pause in said)
+@pytest.mark.parametrize("trip", [0.1, 0.3])
+def test_the_loop_tells_how_long_its_lost_tries_took(trip: float) -> None:
+    now, pauses, losses = [0.0], list[float](), iter([True] * 100)
+
+    def request(verb: str, key: str) -> None:
+        now[0] += trip
+        if verb == "swap" and key == "demo/index.json" and next(losses, False):
+            raise Conflict(key)
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    storage = Observed(MemoryStorage(), before=request)
+    Index(storage, sleep=sleep, timer=lambda: now[0], gather=in_turn).change(
+        "demo", lambda project: replace(project, listed=True)
+    )
+    assert mean(pauses) == pytest.approx(2 * trip, rel=0.2)
+
+
+def test_the_deadline_is_told_by_the_same_clock() -> None:
+    now = [0.0]
+
+    def request(verb: str, key: str) -> None:
+        now[0] += 50
+        if verb == "swap" and key == "demo/index.json":
+            raise Conflict(key)
+
+    index = Index(Observed(MemoryStorage(), before=request), sleep=not_at_all, timer=lambda: now[0], gather=in_turn)
+    with pytest.raises(Contended, match="gave up"):
+        index.change("demo", lambda project: replace(project, listed=True))
