@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
@@ -199,36 +199,55 @@ class Terminal:
     def __init__(self, directory: Path, *arguments: str) -> None:
         import pty  # there is none on Windows
 
-        ours, theirs = pty.openpty()
-        self._ours = ours
+        # Theirs stays open here, too: what is not read yet when the last one closes it may be lost.
+        self._ours, self._theirs = pty.openpty()
         environ = {**os.environ, "TERM": "dumb", "PYTHONIOENCODING": "utf-8:strict"}
         command = [sys.executable, "-m", "pypiprivate", *arguments]
+        tty, pipe = self._theirs, subprocess.PIPE
         self.process = subprocess.Popen(
-            command, cwd=directory, env=environ, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, start_new_session=True
+            command, cwd=directory, env=environ, stdin=tty, stdout=pipe, stderr=tty, start_new_session=True
         )
-        os.close(theirs)
+        self._deadline = time.monotonic() + 60
         self.shown = ""
 
     def read_until(self, text: str) -> None:
-        deadline = time.monotonic() + 60
         while text not in self.shown:
-            assert time.monotonic() < deadline, self.shown
-            self.shown += os.read(self._ours, 4096).decode(errors="replace")
+            self._read_on()
 
     def type(self, keys: bytes) -> None:
         os.write(self._ours, keys)
 
+    def interrupt(self) -> None:
+        """As who presses Ctrl-C again where nothing happens: a signal just before Python waits is noticed when that ends."""
+        while self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self._read_on()
+
     def end(self) -> tuple[int, str, str]:
         """Wait for it; return the exit code, the result and everything that was on the terminal."""
         assert self.process.stdout
-        with suppress(OSError):  # what a terminal says that nobody has open any more
-            while more := os.read(self._ours, 4096):
-                self.shown += more.decode(errors="replace")
+        while self.process.poll() is None:
+            self._read_on()
+        while self._read(0):
+            pass
         out = self.process.stdout.read().decode()
         self.process.stdout.close()
-        code = self.process.wait(60)
         os.close(self._ours)
-        return code, out, self.shown.replace("\r\n", "\n")
+        os.close(self._theirs)
+        return self.process.returncode, out, self.shown.replace("\r\n", "\n")
+
+    def _read_on(self) -> None:
+        if time.monotonic() > self._deadline:
+            self.process.kill()
+            pytest.fail(f"does not go on after: {self.shown}")
+        self._read(0.2)
+
+    def _read(self, seconds: float) -> bool:
+        """Read what is shown, or will be within so many seconds; tell whether anything was."""
+        readable, _, _ = select.select([self._ours], [], [], seconds)
+        if readable:
+            self.shown += os.read(self._ours, 4096).decode(errors="replace")
+        return bool(readable)
 
 
 on_a_terminal = pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
@@ -294,7 +313,7 @@ def test_ctrl_c_at_the_question_deletes_nothing(index: LocalStorage, tmp_path: P
     before = snapshot(index)
     terminal = Terminal(tmp_path, "delete", "other")
     terminal.read_until(QUESTION)
-    terminal.process.send_signal(signal.SIGINT)
+    terminal.interrupt()
     code, _, shown = terminal.end()
     assert code == 1
     assert "interrupted." in shown
