@@ -32,7 +32,7 @@ from time import perf_counter
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pypiprivate import survey, takeover
-from pypiprivate.index import concurrently
+from pypiprivate.concurrency import concurrently
 from pypiprivate.storage import open_storage
 from pypiprivate.storage.base import Entry, Storage
 from pypiprivate.storage.local import LocalStorage

@@ -28,8 +28,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pypiprivate import pages, simple
+from pypiprivate.concurrency import concurrently, streaming
 from pypiprivate.findings import Depth
-from pypiprivate.index import concurrently, streaming
 from pypiprivate.model import File, Project, ProjectList, timestamp, url_of
 from pypiprivate.publish import utc_now
 from pypiprivate.repair import repair

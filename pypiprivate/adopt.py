@@ -17,6 +17,7 @@ from typing import BinaryIO, TypeAlias
 
 from . import artifact, documents, layouts, simple
 from .artifact import Artifact
+from .concurrency import Gather
 from .errors import Conflict, StorageError, UnsupportedIndex
 from .filenames import Identity, parse_filename
 from .layouts import Link
@@ -27,10 +28,9 @@ from .storage.base import OCTETS, Entry, Sent, Storage, slash_pages
 #: Reads a file that is offered already: :func:`.artifact.skim_published`, or :func:`.artifact.examine_published`.
 Reader: TypeAlias = Callable[[BinaryIO, str, str], Artifact]
 
-#: :meth:`.Creating.create` and :meth:`.Opening.open_file`, which not every storage has; and what runs calls.
+#: :meth:`.Creating.create` and :meth:`.Opening.open_file`, which not every storage has.
 Create: TypeAlias = Callable[[Mapping[str, bytes]], Collection[str]]
 Open: TypeAlias = Callable[[str], AbstractContextManager[BinaryIO]]
-Gather: TypeAlias = Callable[[Sequence[Callable[[], bool]]], list[bool]]
 
 #: Bytes of a file that are kept in memory while it is read; more go to a temporary file.
 _IN_MEMORY = 4 << 20

@@ -13,10 +13,11 @@ from functools import cached_property, partial
 from typing import TypeVar
 
 from . import browse
+from .concurrency import Gather, Stream, concurrently, in_turn, singly
 from .edits import Edit
 from .errors import NotPublished, Unreadable, UnsupportedIndex, raised
 from .findings import Counted, silently, telling
-from .index import Gather, Index, Stream, concurrently, in_turn, singly
+from .index import Index
 from .model import File, Project, readme_of
 from .storage.base import Progress, Storage, quietly
 

@@ -11,9 +11,10 @@ from functools import partial
 from packaging.metadata import RawMetadata, parse_email
 
 from . import simple
+from .concurrency import WORKERS, streaming
 from .errors import NotPublished, Unreadable, UnsupportedIndex, raised
 from .filenames import is_normalized
-from .index import WORKERS, Index, streaming
+from .index import Index
 from .model import File, Project
 from .releases import Release, newest
 from .storage.base import Storage

@@ -16,10 +16,11 @@ from itertools import groupby
 from typing import TypeVar
 
 from . import clocks, simple
+from .concurrency import Stream, in_turn, singly
 from .errors import NotPublished, Unreadable, UnsupportedIndex, raised
 from .filenames import is_normalized
 from .findings import Counted, silently
-from .index import Index, Stream, in_turn, singly
+from .index import Index
 from .listing import Directory, Leftover, Why, directories, leftovers
 from .model import Project, timestamp
 from .publish import utc_now

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from . import simple
-from .index import Stream
+from .concurrency import Stream
 from .model import Project, Used, described_by, timestamp
 from .storage.base import Entry, Storage
 

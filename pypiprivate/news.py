@@ -17,9 +17,10 @@ from html import escape
 from itertools import groupby
 
 from . import browse, pages, simple
+from .concurrency import Stream, in_turn
 from .errors import Conflict, NotPublished, StorageError, Unreadable, UnsupportedIndex, raised
 from .findings import Counted, silently
-from .index import Index, Stream, in_turn
+from .index import Index
 from .inspection import is_time
 from .model import Project, ProjectList
 from .readme import policy

@@ -18,10 +18,11 @@ from packaging.version import Version
 
 from . import browse, readme
 from .archive import Unsound
+from .concurrency import Gather, concurrently
 from .edits import Target
 from .errors import NotPublished, PypiPrivateError, StorageError
 from .filenames import Identity, parse_filename
-from .index import Gather, Index, concurrently
+from .index import Index
 from .metadata import read_core
 from .model import File, Project, url_of
 from .readme import Description

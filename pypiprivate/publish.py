@@ -24,9 +24,10 @@ from typing import Any, Protocol, TypeAlias
 from packaging.version import Version
 
 from .artifact import Artifact
+from .concurrency import Gather, concurrently
 from .errors import ArtifactError, PublishRefused
 from .filenames import Identity
-from .index import Gather, Index, concurrently
+from .index import Index
 from .model import Deleted, Existing, File, Outcome, Project, readme_of, timestamp
 from .storage.base import Progress, Sent, Storage, quietly
 

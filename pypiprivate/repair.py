@@ -15,10 +15,11 @@ from functools import partial
 from typing import Any
 
 from . import documents, readme, simple
+from .concurrency import Stream, in_turn, singly
 from .documents import Document, Record
 from .errors import UnsupportedIndex
 from .findings import MENDABLE, Counted, Depth, Finding, Kind, Report, silently
-from .index import Index, Stream, in_turn, singly
+from .index import Index
 from .inspection import README_HEADERS, RECORD_HEADERS, Read, headers_of, is_announced, key_of, read_back
 from .model import File, Project, ProjectList, described_by
 from .storage.base import Entry, Storage, Stored, slash_pages

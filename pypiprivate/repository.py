@@ -21,10 +21,11 @@ from packaging.utils import canonicalize_name
 from . import artifact, config
 from .artifact import Artifact
 from .checks import Check
+from .concurrency import WORKERS, Gather, concurrently, streaming
 from .config import Settings
 from .errors import ConfigError, Unreadable, UnsupportedIndex
 from .findings import Counted, Depth, Report, silently
-from .index import WORKERS, Gather, Index, concurrently, streaming
+from .index import Index
 from .model import Existing, Project
 from .publish import Receipt, preview, publish, utc_now
 from .releases import TOLD, Release, releases

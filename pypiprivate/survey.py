@@ -17,9 +17,10 @@ from typing import NamedTuple, TypeVar
 from packaging.utils import canonicalize_name
 
 from . import adopt, layouts, simple
+from .concurrency import Gather, concurrently
 from .errors import ConfigError, NotPublished, PypiPrivateError, UnsupportedIndex
 from .filenames import is_normalized, parse_filename
-from .index import Gather, Index, concurrently
+from .index import Index
 from .layouts import Layout, Link
 from .storage.base import Entry, Storage
 

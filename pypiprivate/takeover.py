@@ -16,9 +16,10 @@ from typing import NamedTuple, TypeVar
 
 from . import adopt, artifact, promote
 from .adopt import Found, Reader
+from .concurrency import Gather, concurrently, singly
 from .errors import ArtifactDeleted, ProjectClosed, UnsupportedIndex
 from .filenames import Identity, parse_filename
-from .index import Gather, Index, concurrently, singly
+from .index import Index
 from .model import Existing, File, Outcome, Project, url_of
 from .publish import Receipt, publish
 from .publish import preview as preview_of_publish

@@ -18,10 +18,11 @@ from typing import TypeAlias, TypeVar
 from packaging.utils import canonicalize_name
 
 from . import documents, layouts, simple
+from .concurrency import Stream, in_turn
 from .errors import NotPublished, UnsupportedIndex
 from .filenames import is_normalized
 from .findings import NOTES, Counted, Depth, Finding, Kind, Report, silently, telling
-from .index import Stream, in_turn, kept
+from .index import kept
 from .inspection import RECORD_HEADERS, announces_sidecar, key_of, of_entry, of_file, of_headers, of_page, of_slash_page
 from .listing import Directory, Why, directories, directory, is_by_content, leftovers, names_alone
 from .model import File, Project, ProjectList, Used

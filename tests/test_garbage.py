@@ -19,10 +19,10 @@ import pytest
 from pypiprivate import artifact, edits
 from pypiprivate.amend import amend, remove
 from pypiprivate.cli import main
+from pypiprivate.concurrency import streaming
 from pypiprivate.edits import Target
 from pypiprivate.errors import NotPublished, StorageError
 from pypiprivate.garbage import Garbage, collect, find
-from pypiprivate.index import streaming
 from pypiprivate.listing import Why
 from pypiprivate.model import Existing, Used
 from pypiprivate.publish import publish

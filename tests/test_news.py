@@ -18,9 +18,9 @@ import pytest
 
 from pypiprivate import amend, artifact, edits, news, open_repository, publish, simple
 from pypiprivate.cli import main
+from pypiprivate.concurrency import streaming
 from pypiprivate.edits import Target
 from pypiprivate.errors import Conflict, NotPublished, StorageError, UnsupportedIndex
-from pypiprivate.index import streaming
 from pypiprivate.model import File, Project, ProjectList, Status
 from pypiprivate.news import News
 from pypiprivate.repair import repair

@@ -16,6 +16,7 @@ import pytest
 
 from pypiprivate import amend, artifact, edits, index, pages, publish
 from pypiprivate.artifact import Artifact
+from pypiprivate.concurrency import concurrently
 from pypiprivate.edits import Target
 from pypiprivate.errors import (
     ArtifactDeleted,
@@ -831,17 +832,17 @@ def test_a_store_that_does_not_give_back_what_it_took_is_refused(built: Build) -
 
 
 def test_calls_run_at_once_and_come_back_in_order_and_an_error_is_raised() -> None:
-    assert index.concurrently([partial(int, text) for text in "3124"]) == [3, 1, 2, 4]
-    assert index.concurrently([lambda: 5]) == [5]
-    assert index.concurrently(list[Callable[[], int]]()) == []
+    assert concurrently([partial(int, text) for text in "3124"]) == [3, 1, 2, 4]
+    assert concurrently([lambda: 5]) == [5]
+    assert concurrently(list[Callable[[], int]]()) == []
     with pytest.raises(ValueError, match="x"):
-        index.concurrently([partial(int, text) for text in "1x3"])
+        concurrently([partial(int, text) for text in "1x3"])
 
 
 def test_a_crowd_of_threads_on_one_project_loses_nothing(built: Build) -> None:
     storage = MemoryStorage()
     crowd = [built(f"{number}.0") for number in range(12)]
-    index.concurrently([partial(publish.publish, release, storage) for release in crowd])
+    concurrently([partial(publish.publish, release, storage) for release in crowd])
     check_at_rest(storage)
     assert len(filenames(storage, "demo")) == 24
     assert orphans(storage) == []

@@ -15,10 +15,11 @@ import pytest
 from pypiprivate import artifact, edits, pages, simple
 from pypiprivate.amend import remove
 from pypiprivate.cli import main
+from pypiprivate.concurrency import streaming
 from pypiprivate.edits import Target
 from pypiprivate.errors import StorageError, UnsafeStorage, UnsupportedIndex
 from pypiprivate.findings import Depth, Kind
-from pypiprivate.index import Index, streaming
+from pypiprivate.index import Index
 from pypiprivate.model import Existing, ProjectList
 from pypiprivate.publish import publish, utc_now
 from pypiprivate.repair import Repair, preview, repair

@@ -19,10 +19,10 @@ import pytest
 from pypiprivate import artifact, edits, simple, survey, takeover
 from pypiprivate.amend import amend, remove
 from pypiprivate.cli import main
+from pypiprivate.concurrency import in_turn, streaming
 from pypiprivate.edits import Target
 from pypiprivate.errors import NotPublished, StorageError, UnsupportedIndex
 from pypiprivate.findings import Depth, Finding, Kind, Report
-from pypiprivate.index import in_turn, streaming
 from pypiprivate.model import Existing
 from pypiprivate.publish import publish, utc_now
 from pypiprivate.storage.base import OCTETS, Stat, Storage

@@ -219,8 +219,8 @@ def _tell_garbage(found: Sequence[Garbage], repository: Repository, *, done: boo
 
 def _none_due(arguments: argparse.Namespace, repository: Repository) -> str:
     """Say what will be due one day; who sees an object that nobody lists wonders why it stays."""
+    from ..concurrency import streaming
     from ..garbage import GRACE, find
-    from ..index import streaming
     from ..publish import utc_now
     from ..storage.base import in_flight
 

@@ -16,7 +16,7 @@ from urllib.parse import urljoin
 
 from .. import browse, pages, simple
 from ..checks import Check, Verdict, fail, failure, ok, skipped, warn
-from ..index import Gather, concurrently
+from ..concurrency import Gather, concurrently
 from ..model import File, Project
 from ..storage.base import Storage
 from .webclient import Answer, Client, Unanswered, shown

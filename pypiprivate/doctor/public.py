@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from ..checks import Check, fail, failure, ok, warn
-from ..index import Gather, concurrently
+from ..concurrency import Gather, concurrently
 from ..storage.base import Progress, quietly
 from .webclient import Client, Unanswered, shown
 
