@@ -59,6 +59,7 @@ class Kind(Enum):
     ASTRAY = "release files where no installer looks"
     SIDECAR_UNANNOUNCED = "sidecars that no record announces"
     UNCHECKED = "files that cannot be checked"
+    UNPUBLISHED = "projects that no publish has listed yet"
     ORPHAN = "orphans"
     GIVEN_UP = "objects of deleted and replaced files"
     FOREIGN = "objects that are not ours"
@@ -79,10 +80,20 @@ MENDABLE = frozenset(
 )
 #: What breaks no promise.
 NOTES = frozenset(
-    {Kind.NOT_ADOPTED, Kind.ASTRAY, Kind.SIDECAR_UNANNOUNCED, Kind.UNCHECKED, Kind.ORPHAN, Kind.GIVEN_UP, Kind.FOREIGN}
+    {
+        Kind.NOT_ADOPTED,
+        Kind.ASTRAY,
+        Kind.SIDECAR_UNANNOUNCED,
+        Kind.UNCHECKED,
+        Kind.UNPUBLISHED,
+        Kind.ORPHAN,
+        Kind.GIVEN_UP,
+        Kind.FOREIGN,
+    }
 )
 
 _RESTORE = "Restore it from a backup or an older version of the bucket's object; then run: pypi-private repair"
+_OF_THE_ROOT = "If it is that of the root, take it away: pypi-private repair makes it anew."
 _MADE_ANEW = (
     f"{_RESTORE}. If there is none, move the project's directory to another place, and take its files over from there: "
     "pypi-private adopt --from PLACE --layout directory. They get new URLs; what was yanked must be yanked again."
@@ -99,14 +110,13 @@ _LOST = (
 )
 WAYS_OUT: Mapping[Kind, str] = {
     Kind.RECORD_MISSING: _MADE_ANEW,
-    Kind.RECORD_UNREADABLE: f"If a newer version of pypiprivate wrote it, use that. Else: {_RESTORE}",
+    Kind.RECORD_UNREADABLE: f"If a newer version of pypiprivate wrote it, use that. Else: {_RESTORE}. {_OF_THE_ROOT}",
     Kind.RECORD_OUTDATED: (
         f"Somebody put an old record back. {_RESTORE}. "
         "If there is no newer one, take the page beside it away, and repair makes a page of what the record says."
     ),
     Kind.RECORD_CONTRADICTORY: (
-        "Somebody edited the record. Restore it, or delete the release and publish a new version. "
-        "If it is that of the root, take it away: pypi-private repair makes it anew."
+        f"Somebody edited the record. Restore it, or delete the release and publish a new version. {_OF_THE_ROOT}"
     ),
     Kind.FILE_MISSING: _LOST,
     Kind.FILE_DAMAGED: _LOST,
@@ -128,6 +138,11 @@ WAYS_OUT: Mapping[Kind, str] = {
         "Installers read the wheel itself, which is slower and as right. If the record announced it once, restore the record."
     ),
     Kind.UNCHECKED: "They are what an older index said; nothing needs to be done.",
+    # gc leaves alone what has no record: it may be an older tool's, and a project may be about to begin.
+    Kind.UNPUBLISHED: (
+        "A first publish that was interrupted left them, or one that is running now. Publish again; "
+        "what that does not list goes a day later: pypi-private gc. If nobody will, remove the directory by hand."
+    ),
     Kind.ORPHAN: "An interrupted command left them, or one that is running now. After a day they may go: pypi-private gc",
     Kind.GIVEN_UP: "A day after they were given up they may go: pypi-private gc",
     Kind.FOREIGN: "Nobody of ours reads or removes them. Remove them by hand if nobody needs them.",

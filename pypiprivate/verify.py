@@ -262,7 +262,7 @@ def _without_record(state: State) -> Iterator[Finding]:
         yield Finding(Kind.RECORD_MISSING, simple.record_key(state.name), problem)
     elif state.page is None:
         if count := len(state.directory.entries):
-            yield Finding(Kind.ORPHAN, f"{state.name}/", f"neither record nor page; {_objects(count)}")
+            yield Finding(Kind.UNPUBLISHED, f"{state.name}/", f"neither record nor page; {_objects(count)}")
     elif state.page_serial is None:
         yield Finding(
             Kind.NOT_ADOPTED, f"{state.name}/", f"a page of another tool and no record; {_objects(len(state.directory.entries))}"
@@ -363,7 +363,7 @@ def _of_root(storage: Storage, seen: _Root, tally: Tally, names: Sequence[str], 
         unlisted = [name for name in tally.listed if name not in root.projects]
         yield from (Finding(Kind.UNLISTED, f"{name}/", "it has a record, and the root does not name it") for name in unlisted)
     elif tally.listed or (page and documents.serial_of(page.body) is not None):
-        yield Finding(Kind.ROOT, simple.ROOT_RECORD, f"there is none, and there are {len(tally.listed)} projects with a record")
+        yield Finding(Kind.ROOT, simple.ROOT_RECORD, f"there is none; projects with a record: {len(tally.listed)}")
 
 
 def _of_repeated(names: Iterable[str]) -> Iterator[Finding]:

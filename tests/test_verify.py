@@ -192,7 +192,8 @@ def test_what_nobody_lists_is_a_note(storage: MemoryStorage) -> None:
         put(storage, key, b"whatever")
     report = verify(storage)
     assert report.is_sound
-    assert keys(report, Kind.ORPHAN) == [f"demo/{digest[:32]}/demo-2.0.tar.gz", "fresh/"]
+    assert keys(report, Kind.ORPHAN) == [f"demo/{digest[:32]}/demo-2.0.tar.gz"]
+    assert keys(report, Kind.UNPUBLISHED) == ["fresh/"]
     assert sorted(keys(report, Kind.FOREIGN)) == ["Assets/", "demo/notes.txt", "robots.txt"]
 
 

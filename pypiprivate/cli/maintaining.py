@@ -201,10 +201,12 @@ def _gc(arguments: argparse.Namespace) -> int:
         found = act(_names(arguments), workers=_workers(arguments), progress=counted, unreadable=errors.append)
     if arguments.json:
         print_json(_garbage_as_json(found, repository) | {"dry_run": not arguments.yes} | unread_as_json(errors))
-    elif not arguments.quiet and (found or arguments.yes):
+    elif not arguments.quiet and found:
         _tell_garbage(found, repository, done=arguments.yes)
     elif not arguments.quiet:
-        say(_none_due(arguments, repository))
+        # Who lets it run every night does not ask for a second look.
+        nothing = f"nothing is due: no object was removed from {repository.storage.location}"
+        say(nothing if arguments.yes else _none_due(arguments, repository))
     return tell_unread(errors)
 
 

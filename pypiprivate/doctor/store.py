@@ -70,7 +70,7 @@ def _read(storage: Storage, _key: str) -> Check:
     if stored is None:
         return ok("read", f"nothing is published in {storage.location} by this program yet.")
     names = simple.root_from_json(stored.body).projects
-    return ok("read", f"the index in {storage.location} names {len(names)} projects.")
+    return ok("read", f"the index in {storage.location} names {len(names)} project{'s' * (len(names) != 1)}.")
 
 
 def _absent(storage: Storage, key: str) -> Check:
