@@ -205,6 +205,14 @@ def test_nothing_small_waits_for_a_word_before_its_body_is_sent(existing: S3Stor
     assert [headers["expect"] for headers in seen.headers] == ["100-continue"]
 
 
+def test_no_part_of_what_is_big_waits_either(existing: S3Storage, seen: Proxy, tmp_path: Path) -> None:
+    big, body = tmp_path / "big", b"big" * (3 << 20)
+    big.write_bytes(body)
+    asked(seen, partial(existing.store, "acme/0/big", big, sha256=hashlib.sha256(body).hexdigest()))
+    assert [verb for verb, path in seen.requests if "partNumber" in path] == ["PUT", "PUT"]
+    assert [headers for headers in seen.headers if "expect" in headers] == []
+
+
 # what a program imports: nothing that it does not need
 
 

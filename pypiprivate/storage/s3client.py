@@ -63,7 +63,8 @@ def client_of(options: Mapping[str, str], attempts: int) -> Any:
         session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=read_time)
         endpoint = _endpoint(options)
         client = session.create_client("s3", options.get("region"), endpoint_url=endpoint, config=config, **keys)
-        client.meta.events.register("before-sign.s3.PutObject", _send_at_once)
+        client.meta.events.register("before-sign.s3.PutObject", _send_small_at_once)
+        client.meta.events.register("before-sign.s3.UploadPart", _send_at_once)
         if not keys and session.get_credentials() is None:
             _, hint = FAILURES["NoCredentialsError"]
             raise ConfigError(f"there are no credentials for the bucket {options['bucket']}", hint=hint)
@@ -88,13 +89,18 @@ def read_time(value: Any) -> Any:
     return parse_timestamp(value)
 
 
-def _send_at_once(request: Any, **_: Any) -> None:
+def _send_small_at_once(request: Any, **_: Any) -> None:
     """boto3 lets every body wait until the store asks for it: one more round trip, for what a refusal would cost to send."""
     from botocore.utils import determine_content_length
 
     size = determine_content_length(request.data)
     if size is not None and size <= SMALL:
-        del request.headers["Expect"]
+        _send_at_once(request)
+
+
+def _send_at_once(request: Any, **_: Any) -> None:
+    """Of a part, too: whoever may not write here was told so when the upload began."""
+    del request.headers["Expect"]
 
 
 def _hasten(loader: Any) -> None:
