@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from html import escape
 from pkgutil import get_data
@@ -248,17 +248,21 @@ def _note(file: File, release: Release) -> str:
 
 
 def _anchor(file: File) -> str:
-    python = f' data-requires-python="{_quoted(file.requires_python)}"' if file.requires_python is not None else ""
+    url = _inert(file.url) + _fragment(file.hashes)
+    # One look at all of it, for there may be thousands.
+    quoted = str if _PLAIN.match(f"{url}{file.upload_time}{file.filename}") else escape
+    python = f' data-requires-python="{_python(file.requires_python)}"' if file.requires_python is not None else ""
     core_metadata = f' data-core-metadata="{_core_metadata(file.core_metadata)}"' if file.core_metadata is not False else ""
     # Never bare: pip's parser takes a bare attribute for none (PEP 592 allows both).
     yanked = f' data-yanked="{escape(file.yanked) if isinstance(file.yanked, str) else ""}"' if file.yanked is not False else ""
-    time = f' data-upload-time="{_quoted(file.upload_time)}"' if file.upload_time is not None else ""
-    url = _quoted(_inert(file.url) + _fragment(file.hashes))
-    return f'<a href="{url}"{python}{core_metadata}{yanked}{time} data-size="{file.size}">{_quoted(file.filename)}</a>'
+    time = f' data-upload-time="{quoted(file.upload_time)}"' if file.upload_time is not None else ""
+    return f'<a href="{quoted(url)}"{python}{core_metadata}{yanked}{time} data-size="{file.size}">{quoted(file.filename)}</a>'
 
 
-def _quoted(text: str) -> str:
-    return text if _PLAIN.match(text) else escape(text)
+@lru_cache
+def _python(specifier: str) -> str:
+    """A project says few different ones."""
+    return escape(specifier)
 
 
 def _inert(url: str) -> str:
@@ -276,5 +280,6 @@ def _fragment(hashes: Mapping[str, str]) -> str:
 
 def _core_metadata(core_metadata: Mapping[str, str] | bool) -> str:
     if isinstance(core_metadata, Mapping):
-        return _quoted(_fragment(core_metadata)[1:]) or "true"
+        announced = _fragment(core_metadata)[1:] or "true"
+        return announced if _PLAIN.match(announced) else escape(announced)
     return "true"
