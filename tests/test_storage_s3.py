@@ -21,7 +21,7 @@ from pypiprivate.storage.s3 import S3Storage, open_bucket
 from pypiprivate.storage.s3client import read_time
 from pypiprivate.storage.s3errors import explain
 
-from .faults import Fault, Proxy, cut_body, let_through, lose_reply, proxy, refuse, say
+from .faults import Fault, Proxy, cut_body, cut_request, let_through, lose_reply, proxy, refuse, say
 from .servers import ADMIN, BUCKET, READER, Server, juicefs
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -179,6 +179,20 @@ def test_a_big_artifact_that_is_refused_is_an_error(once: S3Storage, faults: Pro
     faults.inject(refuse(403, "AccessDenied"), method="POST")
     with pytest.raises(StorageError, match="access is denied"):
         once.store("spam/0/big", artifact, sha256=sha256(artifact.read_bytes()))
+
+
+def refuse_at_once(client: Any, _ask: object) -> None:
+    """Answer before the body was sent, and hang up."""
+    client.wfile.write(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    client.close_connection = True
+
+
+@pytest.mark.parametrize("fault", [refuse(503, "SlowDown"), refuse_at_once, cut_request, lose_reply])
+def test_a_part_that_did_not_arrive_is_sent_again(storage: S3Storage, faults: Proxy, artifact: Path, fault: Fault) -> None:
+    sent: list[int] = []
+    faults.inject(fault, method="PUT")
+    storage.store("spam/0/big", artifact, sha256=sha256(artifact.read_bytes()), sent=sent.append)
+    assert (sum(sent), sha256(b"".join(storage.read("spam/0/big")))) == (BIG, sha256(artifact.read_bytes()))
 
 
 def test_a_big_artifact_that_did_not_arrive_whole_is_an_error(storage: S3Storage, faults: Proxy, artifact: Path) -> None:
